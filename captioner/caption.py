@@ -1,0 +1,73 @@
+"""What the model answers: a caption, its words, and where it looked for each. Knows no torch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from captioner.geometry import Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Word:
+    """One word of a caption.
+
+    Attributes:
+        text: as it is said, lower-case.
+        probability: 0-1, given the words before.
+        alpha: (rows, columns), float32, sums to one: how much it looked at each cell.
+        gate: 0-1, how much of what it saw it let in.
+        alternatives: the likeliest other words with their probabilities, best first.
+        known: false for a word outside the vocabulary, which the model takes for `<unk>`.
+    """
+
+    text: str
+    probability: float
+    alpha: np.ndarray
+    gate: float
+    alternatives: tuple[tuple[str, float], ...]
+    known: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Caption:
+    """One caption of one picture.
+
+    Attributes:
+        words: in order.
+        log_prob: of all words and the end, summed, in nats.
+        grid: (rows, columns) of the maps, one cell per annotation vector.
+        geometry: how the grid lies over the picture; `visual.overlay` takes it.
+        alternatives: the other captions that were kept, best first, with maps of their own.
+    """
+
+    words: tuple[Word, ...]
+    log_prob: float
+    grid: tuple[int, int]
+    geometry: Geometry
+    alternatives: "tuple[Caption, ...]" = ()
+
+    @property
+    def text(self) -> str:
+        """The words joined by single spaces: lower-case, no full stop."""
+        return " ".join(word.text for word in self.words)
+
+    def as_dict(self) -> dict:
+        """The caption as JSON-ready values, in the shape that the commands and the page give."""
+        return {
+            "caption": self.text,
+            "log_prob": self.log_prob,
+            "grid": list(self.grid),
+            "words": [
+                {
+                    "word": word.text,
+                    "probability": word.probability,
+                    "gate": word.gate,
+                    "alpha": [[round(float(a), 6) for a in row] for row in word.alpha],
+                    "alternatives": [[text, p] for text, p in word.alternatives],
+                }
+                for word in self.words
+            ],
+            "alternatives": [
+                {"caption": other.text, "log_prob": other.log_prob} for other in self.alternatives
+            ],
+        }

@@ -1,0 +1,132 @@
+"""A model as a directory: `config.json`, `vocabulary.json`, `model.safetensors`, `README.md`.
+
+Loading rebuilds everything from these; nothing in them is ever executed.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from captioner.backbone import Backbone
+from captioner.encoder import Preprocessing
+from captioner.errors import CheckpointError
+from captioner.model import Captioner, ModelConfig, assemble
+from captioner.vocabulary import Vocabulary
+
+FORMAT_VERSION = 1
+DEFAULT_MODEL = Path(__file__).parent / "pretrained"
+WEIGHTS, CONFIG, VOCABULARY, CARD = "model.safetensors", "config.json", "vocabulary.json", "README.md"
+
+
+def save(model: Captioner, directory: Path, card: str = "") -> None:
+    """Writes the model beside `directory` and then renames it into place, file by file.
+
+    Matrices are stored in half precision, vectors and statistics in single.
+
+    Args:
+        card: the text of the model card.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".saving-") as name:
+        part = Path(name)
+        settings = {
+            "format_version": FORMAT_VERSION,
+            "model": asdict(model.config),
+            "preprocessing": asdict(model.encoder.preprocessing),
+        }
+        (part / CONFIG).write_text(json.dumps(settings, indent=2) + "\n")
+        model.vocabulary.save(part / VOCABULARY)
+        safetensors.torch.save_file(_to_store(model), part / WEIGHTS)
+        (part / CARD).write_text(card)
+        # The weights last: a directory that has new weights has all that goes with them.
+        for file in (CARD, VOCABULARY, CONFIG, WEIGHTS):
+            os.replace(part / file, directory / file)
+
+
+def load(source: str | os.PathLike | None = None, device: str | torch.device = "cpu") -> Captioner:
+    """Loads a captioner, ready to caption.
+
+    Args:
+        source: a model's directory, or nothing for the model that comes with the package.
+        device: where its weights go.
+
+    Raises:
+        CheckpointError: a part of the model is missing, broken, or does not fit the others.
+    """
+    directory = Path(source) if source is not None else DEFAULT_MODEL
+    if not directory.is_dir():
+        raise CheckpointError(f"there is no model directory {str(directory)!r}")
+    config, preprocessing = _read_config(directory / CONFIG)
+    vocabulary = Vocabulary.load(directory / VOCABULARY)
+    tensors = _read_weights(directory / WEIGHTS)
+    try:
+        backbone = Backbone(config.backbone, config.stage)
+        model = assemble(config, vocabulary, backbone, preprocessing)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise CheckpointError(f"{str(directory / CONFIG)!r} describes no model: {error}") from error
+    _check_weights(directory, tensors, model)
+    model.load_state_dict(tensors)
+    return model.to(device).eval()
+
+
+def _to_store(model: Captioner) -> dict[str, Tensor]:
+    return {
+        name: (tensor.half() if tensor.ndim > 1 else tensor).detach().cpu().contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+
+
+def _read_config(path: Path) -> tuple[ModelConfig, Preprocessing]:
+    try:
+        settings = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"can't read the model's config {str(path)!r}: {error}") from error
+    version = settings.get("format_version") if isinstance(settings, dict) else None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{str(path)!r} has format version {version!r}; this captioner reads {FORMAT_VERSION}"
+        )
+    return _build(ModelConfig, settings, "model", path), _build(
+        Preprocessing, settings, "preprocessing", path
+    )
+
+
+def _build(kind: type, settings: dict, part: str, path: Path):
+    """A config dataclass from its JSON, lists made tuples again, nothing missing or unknown."""
+    values = settings.get(part)
+    wanted = {field.name for field in fields(kind)}
+    if not isinstance(values, dict) or values.keys() != wanted:
+        met = sorted(wanted ^ values.keys()) if isinstance(values, dict) else part
+        raise CheckpointError(f"{str(path)!r}: {part!r} has missing or unknown entries: {met}")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load_file(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"the model's weights {str(path)!r} are missing") from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"the model's weights {str(path)!r} are broken or cut short: {error}"
+        ) from error
+
+
+def _check_weights(directory: Path, tensors: dict[str, Tensor], model: Captioner) -> None:
+    wanted = model.state_dict()
+    where = f"the weights in {str(directory)!r} do not fit its config and vocabulary"
+    for name in [*wanted, *tensors]:
+        if name not in tensors or name not in wanted:
+            verb = "lack" if name in wanted else "have an unknown"
+            raise CheckpointError(f"{where}: they {verb} {name}")
+        if tensors[name].shape != wanted[name].shape:
+            met, size = tuple(tensors[name].shape), tuple(wanted[name].shape)
+            raise CheckpointError(f"{where}: {name} is {met}, not {size}")

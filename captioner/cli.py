@@ -1,0 +1,195 @@
+"""The commands: `captioner caption | evaluate | prepare`.
+
+Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 some input failed or the
+command was refused, 2 wrong usage. What loads torch is imported only where a command needs it.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captioner.errors import CaptionerError, ImageError
+from captioner.options import DecodingOptions, add_options, from_arguments
+
+if TYPE_CHECKING:
+    from captioner.caption import Caption
+    from captioner.model import Captioner
+
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+# Pictures that are read, captioned and printed together: large enough for the encoder's batch,
+# small enough that the first caption is soon there.
+CHUNK = 16
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and gives its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except CaptionerError as error:
+        return _refuse(error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever reads has had enough, as `head` does; Python must not complain at exit either.
+        sys.stdout = None
+        return DONE
+
+
+def caption(arguments: argparse.Namespace) -> int:
+    """`captioner caption`: prints a caption for each picture, and for each failure why."""
+    from captioner.checkpoint import load
+    from captioner.images import find_images
+    from captioner.report import MapFolder, Report
+
+    options = _decoding_options(arguments)
+    paths, failed = [], False
+    for path in arguments.images:
+        try:
+            paths += find_images([path])
+        except ImageError as error:
+            failed = True
+            _print_failure(path, error, arguments.json)
+    model = load(arguments.model)
+    outputs = [MapFolder(arguments.maps)] if arguments.maps else []
+    outputs += [Report(arguments.report)] if arguments.report else []
+    for path, answer in caption_files(model, paths, options):
+        if isinstance(answer, ImageError):
+            failed = True
+            _print_failure(path, answer, arguments.json)
+            continue
+        if arguments.json:
+            print(json.dumps({"image": str(path), **answer.as_dict()}), flush=True)
+        else:
+            print(f"{path}\t{answer.text}", flush=True)
+        for output in outputs:
+            output.add(path, answer)
+    for output in outputs:
+        output.close()
+    return FAILED if failed else DONE
+
+
+def caption_files(
+    model: "Captioner", paths: Sequence[Any], options: DecodingOptions
+) -> Iterator[tuple[Any, "Caption | ImageError"]]:
+    """Captions files in batches; a picture that can't be read gives its error and no more.
+
+    Yields:
+        Each path with its caption or with what is wrong with it, in order.
+    """
+    from captioner.images import load_image
+
+    for first in range(0, len(paths), CHUNK):
+        chunk = paths[first : first + CHUNK]
+        answers: dict[int, Any] = {}
+        pictures = {}
+        for place, path in enumerate(chunk):
+            try:
+                pictures[place] = load_image(path)
+            except ImageError as error:
+                answers[place] = error
+        if pictures:
+            answers |= zip(pictures, model.caption(list(pictures.values()), options=options))
+        yield from ((path, answers[place]) for place, path in enumerate(chunk))
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """`captioner evaluate`: captions a data set and prints its scores."""
+    from captioner.checkpoint import load
+    from captioner.data import read_dataset
+    from captioner.evaluation import evaluate as run
+
+    options = _decoding_options(arguments)
+    dataset = read_dataset(arguments.annotations, arguments.images)
+    evaluation = run(load(arguments.model), dataset, options)
+    if arguments.results:
+        arguments.results.write_text(json.dumps(evaluation.results()) + "\n")
+    scores = evaluation.scores.as_dict()
+    if arguments.json:
+        print(json.dumps(scores))
+    else:
+        for name, value in scores.items():
+            print(f"{name:10} {value:.2f}" if isinstance(value, float) else f"{name:10} {value}")
+    return DONE
+
+
+def prepare(arguments: argparse.Namespace) -> int:
+    """`captioner prepare`: turns a data set as distributed into COCO captions JSON."""
+    from captioner.prepare import prepare as run
+
+    try:
+        prepared = run(
+            arguments.layout, arguments.source, arguments.output, entities=arguments.entities
+        )
+    except ValueError as error:
+        return _refuse(error, WRONG_USAGE)
+    for note in prepared.notes:
+        print(note, file=sys.stderr)
+    for name, split in prepared.splits.items():
+        path = Path(arguments.output) / f"captions_{name}.json"
+        print(f"{path}\t{len(split['images'])} pictures\t{len(split['annotations'])} captions")
+    print(f"give --images {prepared.images} with these files", file=sys.stderr)
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="captioner", description="Captions pictures and shows where it looked for each word."
+    )
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    parser, add = _command(commands, "caption", caption, "caption pictures")
+    add("images", nargs="+", metavar="IMAGE|FOLDER", help="picture files, or folders of them")
+    _model_options(parser)
+    add("--json", action="store_true", help="print one JSON object a line, with words and maps")
+    add("--maps", type=Path, metavar="DIR", help="write a sheet of overlays for each picture here")
+    add("--report", type=Path, metavar="HTML", help="write one page with captions and maps")
+
+    parser, add = _command(commands, "evaluate", evaluate, "caption a data set and score it")
+    add("--annotations", type=Path, required=True, help="COCO captions JSON")
+    add("--images", type=Path, required=True, metavar="DIR", help="folder of its pictures")
+    _model_options(parser)
+    add("--results", type=Path, metavar="FILE", help="write the captions here, COCO results format")
+    add("--json", action="store_true", help="print the scores as one JSON object")
+
+    _, add = _command(commands, "prepare", prepare, "turn a data set into COCO captions JSON")
+    add("layout", help="how the data set is laid out: flickr8k or coco")
+    add("source", help="folder of the data set as it is distributed")
+    add("--output", required=True, metavar="DIR", help="folder for captions_train.json and others")
+    add("--entities", metavar="DIR", help="folder of Flickr30k Entities, for boxes")
+    return top
+
+
+def _command(
+    commands: Any, name: str, run: Callable, help: str
+) -> tuple[argparse.ArgumentParser, Callable]:
+    parser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    parser.set_defaults(run=run, refuse=parser.error)
+    return parser, parser.add_argument
+
+
+def _model_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", metavar="DIR", help="a model; without it, that of the package")
+    add_options(parser, DecodingOptions, "decoding")
+
+
+def _decoding_options(arguments: argparse.Namespace) -> DecodingOptions:
+    try:
+        return from_arguments(DecodingOptions, arguments)
+    except ValueError as error:
+        arguments.refuse(str(error))
+
+
+def _print_failure(path: Any, error: Exception, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"image": str(path), "error": str(error)}), flush=True)
+    else:
+        _refuse(error)
+
+
+def _refuse(error: Exception, code: int = FAILED) -> int:
+    print(f"captioner: {error}", file=sys.stderr)
+    return code

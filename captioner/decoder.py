@@ -1,0 +1,161 @@
+"""The recurrence: one word at a time, looking before each (Xu et al. 2015, section 3.1.2).
+
+Teacher forcing, greedy decoding, sampling and beam search all run the same `step`. Letters: B rows,
+P pictures, K rows that share a picture (B = P * K), L locations, D annotation size, T steps,
+V vocabulary, H hidden size, E embedding size.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from captioner.attention import Memory, build_attention
+from captioner.vocabulary import Vocabulary
+
+
+class State(NamedTuple):
+    """What the decoder carries from word to word."""
+
+    hidden: Tensor  # (B, H)
+    cell: Tensor  # (B, H)
+
+
+class Glance(NamedTuple):
+    """Where the decoder looked before one word."""
+
+    alpha: Tensor  # (B, L), sums to one
+    gate: Tensor  # (B, 1), 0-1: how much of what it saw it let in
+
+
+class Forced(NamedTuple):
+    """What teacher forcing returns for N real words in B rows of T steps."""
+
+    logits: Tensor  # (N, V), row after row, without the padding
+    alphas: Tensor  # (B, T, L)
+    gates: Tensor  # (B, T)
+
+
+class LSTMDecoder(nn.Module):
+    """An LSTM that looks at the picture through an attention before it says each word.
+
+    Args:
+        vocabulary_size: V, the special words included.
+        dropout: on the embedding, on the hidden state that is read out and before the last layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        vocabulary_size: int,
+        annotation_dim: int,
+        embedding_dim: int,
+        hidden_dim: int,
+        attention_dim: int,
+        attention: str,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
+        self.attention = build_attention(
+            attention,
+            annotation_dim=annotation_dim,
+            hidden_dim=hidden_dim,
+            attention_dim=attention_dim,
+        )
+        self.gate = nn.Linear(hidden_dim, 1)
+        self.lstm = nn.LSTMCell(embedding_dim + annotation_dim, hidden_dim)
+        self.init_hidden = _initial(annotation_dim, hidden_dim)
+        self.init_cell = _initial(annotation_dim, hidden_dim)
+        self.output_hidden = nn.Linear(hidden_dim, embedding_dim)
+        self.output_context = nn.Linear(annotation_dim, embedding_dim)
+        self.output = nn.Linear(embedding_dim, vocabulary_size)
+        self.dropout = nn.Dropout(dropout)
+
+    def remember(self, annotations: Tensor) -> Memory:
+        """Prepares the annotations (P, L, D) of P pictures for any number of words."""
+        return self.attention.remember(annotations)
+
+    def start(self, memory: Memory, rows_per_picture: int = 1) -> State:
+        """The state before the first word, from the mean annotation of each picture."""
+        mean = memory.annotations.mean(dim=1).repeat_interleave(rows_per_picture, dim=0)  # (B, D)
+        return State(self.init_hidden(mean), self.init_cell(mean))
+
+    def step(self, memory: Memory, words: Tensor, state: State) -> tuple[Tensor, State, Glance]:
+        """Says what the next word may be.
+
+        Args:
+            words: (B,), the word before.
+
+        Returns:
+            log probabilities (B, V) in nats, the state after, and where it looked.
+        """
+        embedding = self.dropout(self.embedding(words))
+        context, state, glance = self._advance(memory, embedding, state)
+        logits = self._read_out(embedding, state.hidden, context)
+        return torch.log_softmax(logits.float(), dim=-1), state, glance
+
+    def forward(self, memory: Memory, words: Tensor) -> Forced:
+        """Teacher forcing: runs the steps on given words.
+
+        Args:
+            words: (B, T), each caption from `<start>` on, then `<pad>`; row b speaks of picture
+                b // (B / P).
+
+        Returns:
+            The logits of the word *after* each of `words` that is no padding, with the maps and
+            gates of all steps.
+        """
+        embeddings = self.dropout(self.embedding(words))  # (B, T, E)
+        state = self.start(memory, len(words) // len(memory.keys))
+        contexts, hiddens, alphas, gates = [], [], [], []
+        for embedding in embeddings.unbind(1):
+            context, state, glance = self._advance(memory, embedding, state)
+            contexts.append(context)
+            hiddens.append(state.hidden)
+            alphas.append(glance.alpha)
+            gates.append(glance.gate)
+        # The deep output has no recurrence in it: all real steps are read out at once, and the
+        # largest product of all is not spent on padding.
+        real = words != Vocabulary.pad
+        logits = self._read_out(
+            embeddings[real], torch.stack(hiddens, 1)[real], torch.stack(contexts, 1)[real]
+        )
+        return Forced(logits, torch.stack(alphas, 1), torch.cat(gates, 1))
+
+    def _advance(self, memory: Memory, embedding: Tensor, state: State) -> tuple[Tensor, State, Glance]:
+        """Looks with the state before the word, then moves the state on (eq. 1-3 and 9)."""
+        context, alpha = self.attention(state.hidden, memory)
+        gate = torch.sigmoid(self.gate(state.hidden).float())
+        context = gate.to(context.dtype) * context
+        state = State(*self.lstm(torch.cat([embedding, context], dim=-1), state))
+        return context, state, Glance(alpha, gate)
+
+    def _read_out(self, embedding: Tensor, hidden: Tensor, context: Tensor) -> Tensor:
+        """The deep output layer (eq. 7), through tanh as in the authors' code."""
+        hidden = self.output_hidden(self.dropout(hidden))
+        deep = torch.tanh(embedding + hidden + self.output_context(context))
+        return self.output(self.dropout(deep))
+
+
+def _initial(annotation_dim: int, hidden_dim: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(annotation_dim, hidden_dim),
+        nn.Tanh(),
+        nn.Linear(hidden_dim, hidden_dim),
+        nn.Tanh(),
+    )
+
+
+DECODERS = {"lstm": LSTMDecoder}
+
+
+def build_decoder(kind: str, **options: int | float | str) -> nn.Module:
+    """Makes the decoder of that name.
+
+    Raises:
+        ValueError: no decoder has that name.
+    """
+    if kind not in DECODERS:
+        raise ValueError(f"unknown decoder {kind!r}; choose one of {', '.join(DECODERS)}")
+    return DECODERS[kind](**options)

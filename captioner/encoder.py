@@ -1,0 +1,146 @@
+"""A picture to its annotation vectors, on a grid of cells that tiles the picture.
+
+Strided layers pad unevenly: in a plain EfficientNet or ResNet the receptive field of a cell is
+centred half a cell off its even share of the picture, and a map drawn on even shares would be
+shifted by as much. So the picture gets a margin of one stride in all, placed such that the cells
+that are kept are centred on even shares of it. Knows nothing of words.
+Letters: P pictures, L locations (rows x columns), C channels of the backbone, D annotation size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import timm.data
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from captioner.backbone import Backbone, measure
+from captioner.geometry import Geometry, fit_image
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to a picture before the backbone, and which of its cells are kept after.
+
+    Attributes:
+        size: height and width in pixels of the fitted picture, which the kept cells tile.
+        resize: how the picture is brought to that size, one of `geometry.RESIZES`.
+        interpolation: of the resizing.
+        mean, std: of each colour channel, on the scale 0-1.
+        margin: pixels mirrored before (top, left) and after (bottom, right).
+        grid: rows and columns of the kept cells.
+        first_cell: row and column of the first kept cell in the backbone's output.
+        channels: C, as a check on the backbone.
+    """
+
+    size: tuple[int, int]
+    resize: str
+    interpolation: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    margin: tuple[int, int]
+    grid: tuple[int, int]
+    first_cell: int
+    channels: int
+
+    def __call__(self, image: Image.Image) -> tuple[np.ndarray, Geometry]:
+        """Makes the backbone's input (3, height, width), float32, and says where it came from."""
+        fitted, geometry = fit_image(image, self.size[::-1], self.resize, self.interpolation)
+        pixels = np.asarray(fitted, np.float32) / 255
+        pixels = (pixels - np.float32(self.mean)) / np.float32(self.std)
+        # Mirrored, so that the margin has no edge that a network could take for a thing.
+        pixels = np.pad(pixels, (self.margin, self.margin, (0, 0)), mode="reflect")
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1)), geometry
+
+
+class Encoder(nn.Module):
+    """Annotation vectors of pictures: a frozen backbone and a trained projection.
+
+    Args:
+        backbone: frozen here, its batch-norm statistics included.
+        preprocessing: how its pictures are made; it also says which cells are kept.
+        annotation_dim: D, the size that features are projected to; 0 takes them as they are.
+    """
+
+    def __init__(
+        self, *, backbone: Backbone, preprocessing: Preprocessing, annotation_dim: int
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+        self.preprocessing = preprocessing
+        self.annotation_dim = annotation_dim or preprocessing.channels
+        self.projection = (
+            nn.Sequential(
+                nn.Linear(preprocessing.channels, annotation_dim), nn.LayerNorm(annotation_dim)
+            )
+            if annotation_dim
+            else nn.Identity()
+        )
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns; L is their product."""
+        return self.preprocessing.grid
+
+    def train(self, mode: bool = True) -> "Encoder":
+        """Trains the projection; frozen means that the backbone never leaves evaluation."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+    @torch.no_grad()
+    def features(self, pixels: Tensor) -> Tensor:
+        """Runs the backbone: (P, 3, height, width) to (P, L, C), cells row after row."""
+        maps = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
+        first, (rows, columns) = self.preprocessing.first_cell, self.grid
+        maps = maps[:, :, first : first + rows, first : first + columns]
+        return maps.flatten(2).transpose(1, 2)
+
+    def annotate(self, features: Tensor) -> Tensor:
+        """Projects features (P, L, C) to annotations (P, L, D)."""
+        return self.projection(features)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """(P, 3, height, width) to annotations (P, L, D)."""
+        return self.annotate(self.features(pixels))
+
+
+def plan_preprocessing(backbone: Backbone, *, image_size: int, resize: str) -> Preprocessing:
+    """Chooses the margin and the kept cells such that the cells tile the picture.
+
+    Args:
+        image_size: height and width in pixels that pictures are fitted to.
+        resize: one of `geometry.RESIZES`.
+
+    Raises:
+        ValueError: the size is no multiple of the backbone's stride.
+    """
+    lattice = measure(backbone, image_size)
+    stride, shift = lattice.stride, lattice.shift
+    if image_size % stride:
+        near = max(stride, round(image_size / stride) * stride)
+        raise ValueError(
+            f"image_size {image_size} is no multiple of the backbone's stride {stride}; "
+            f"try {near}"
+        )
+    if abs(shift) < stride / 8:
+        margin, first_cell = (0, 0), 0
+    else:
+        # The first kept cell looks at first_cell * stride + stride / 2 + shift.
+        first_cell = 0 if shift > 0 else 1
+        before = round(first_cell * stride + shift)
+        margin = (before, stride - before)
+    source = timm.data.resolve_model_data_config(backbone.network)
+    cells = image_size // stride
+    return Preprocessing(
+        size=(image_size, image_size),
+        resize=resize,
+        interpolation=source["interpolation"],
+        mean=tuple(source["mean"]),
+        std=tuple(source["std"]),
+        margin=margin,
+        grid=(cells, cells),
+        first_cell=first_cell,
+        channels=lattice.channels,
+    )

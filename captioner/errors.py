@@ -1,0 +1,21 @@
+"""The mistakes that are the user's to mend, each told in one sentence.
+
+A command shows the sentence instead of a traceback, and code that calls
+the package catches `CaptionerError`.
+"""
+
+
+class CaptionerError(Exception):
+    """A mistake that one sentence explains to the user."""
+
+
+class ImageError(CaptionerError):
+    """A picture that cannot be read; the sentence names the file and the reason."""
+
+
+class CheckpointError(CaptionerError):
+    """A model that cannot be loaded; the sentence names the directory and the reason."""
+
+
+class DataError(CaptionerError):
+    """Captions or images of a data set that cannot be used; the sentence names what and why."""

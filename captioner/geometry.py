@@ -1,0 +1,149 @@
+"""From an upright picture to the frame that the encoder sees, and from its cells back.
+
+Whatever draws a map on a picture goes through the `Geometry` that `fit_image` returned. Knows no
+torch and no model.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+BICUBIC = Image.Resampling.BICUBIC
+INTERPOLATIONS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+Size = tuple[int, int]  # (width, height) in pixels
+
+# ImageNet's mean colour, which the encoder reads as "nothing here".
+PAD_COLOUR = (124, 116, 104)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How an upright original was placed on the frame that the encoder's cells tile exactly.
+
+    Along each axis, frame position = original position * scale + offset, both in pixels measured
+    from the edge, so that the centre of the first pixel is at 0.5.
+
+    Attributes:
+        size: (width, height) of the upright original in pixels.
+        scale: (x, y) frame pixels per pixel of the original.
+        offset: (x, y) where the original's top left corner lies, in frame pixels.
+        frame: (width, height) of the frame in pixels.
+    """
+
+    size: Size
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+    frame: Size
+
+    def spread(self, alpha: np.ndarray, smooth: bool = True) -> np.ndarray:
+        """Draws a map over the cells on the pixels of the original.
+
+        The values are those of the cells: they are not divided among a cell's pixels, so the
+        result does not sum to 1. Pixels that no cell covers, which a crop leaves, are 0.
+
+        Args:
+            alpha: (rows, columns), one value per cell.
+            smooth: bilinear between the centres of the cells, held constant outwards of the
+                outermost centres; otherwise each pixel takes the value of the cell it lies in.
+
+        Returns:
+            (height, width) float32.
+        """
+        alpha = np.asarray(alpha, dtype=np.float32)
+        if alpha.ndim != 2:
+            raise ValueError(f"a map must be (rows, columns), but its shape is {alpha.shape}")
+        # The placement treats the axes apart: two thin matrices carry every cell to every pixel.
+        columns = self._cell_shares(0, alpha.shape[1], smooth)
+        rows = self._cell_shares(1, alpha.shape[0], smooth)
+        return rows @ alpha @ columns.T
+
+    def resized(self, size: Size) -> "Geometry":
+        """The same placement, told for a copy of the original that has another size.
+
+        Args:
+            size: (width, height) of the copy in pixels.
+        """
+        x, y = (old / new for old, new in zip(self.size, size, strict=True))
+        return replace(self, size=tuple(size), scale=(self.scale[0] * x, self.scale[1] * y))
+
+    def _cell_shares(self, axis: int, cells: int, smooth: bool) -> np.ndarray:
+        """How much of each cell shows in each pixel along one axis: (pixels, cells) float32."""
+        centres = (np.arange(self.size[axis]) + 0.5) * self.scale[axis] + self.offset[axis]
+        position = centres * (cells / self.frame[axis])  # in cells
+        covered = (position >= 0) & (position < cells)
+        # Counted from the centre of the first cell, and held at the outermost centres.
+        place = np.clip(position - 0.5 if smooth else np.floor(position), 0, cells - 1)
+        shares = np.clip(1 - np.abs(place[:, None] - np.arange(cells)), 0, 1)
+        return (shares * covered[:, None]).astype(np.float32)
+
+
+Fitted = tuple[Image.Image, Geometry]
+
+
+def fit_image(
+    image: Image.Image,
+    frame: Size,
+    resize: str = "squash",
+    interpolation: str = "bicubic",
+) -> Fitted:
+    """Brings a picture to the encoder's size and records how.
+
+    Args:
+        image: upright RGB, from `load_image`.
+        frame: (width, height) in pixels.
+        resize: a name in `RESIZES`.
+        interpolation: a name in `INTERPOLATIONS`; all but nearest average when shrinking.
+
+    Returns:
+        The picture, of size `frame`, and its `Geometry`.
+    """
+    if resize not in RESIZES:
+        raise ValueError(f"unknown resize {resize!r}; choose one of {', '.join(RESIZES)}")
+    if interpolation not in INTERPOLATIONS:
+        raise ValueError(
+            f"unknown interpolation {interpolation!r}; choose one of {', '.join(INTERPOLATIONS)}"
+        )
+    return RESIZES[resize](image, frame, INTERPOLATIONS[interpolation])
+
+
+def squash(image: Image.Image, frame: Size, resample: int = BICUBIC) -> Fitted:
+    """Stretches the whole picture over the frame."""
+    scale = (frame[0] / image.width, frame[1] / image.height)
+    return image.resize(frame, resample), Geometry(image.size, scale, (0.0, 0.0), frame)
+
+
+def pad(image: Image.Image, frame: Size, resample: int = BICUBIC) -> Fitted:
+    """Shows the whole picture in its own proportions, centred on grey."""
+    ratio = min(frame[0] / image.width, frame[1] / image.height)
+    width, height = (max(1, round(side * ratio)) for side in image.size)
+    left, top = (frame[0] - width) // 2, (frame[1] - height) // 2
+    padded = Image.new("RGB", frame, PAD_COLOUR)
+    padded.paste(image.resize((width, height), resample), (left, top))
+    # Whole pixels were drawn, so the scale is theirs and not the ratio that was aimed at.
+    scale = (width / image.width, height / image.height)
+    return padded, Geometry(image.size, scale, (float(left), float(top)), frame)
+
+
+def crop(image: Image.Image, frame: Size, resample: int = BICUBIC) -> Fitted:
+    """Fills the frame with the middle of the picture in its own proportions."""
+    ratio = max(frame[0] / image.width, frame[1] / image.height)
+    # At least a pixel, so that something is seen; never a hair wider than the picture, which
+    # Pillow would refuse.
+    width, height = (
+        min(max(side / ratio, 1), limit) for side, limit in zip(frame, image.size, strict=True)
+    )
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    # Resizing just the box spares the long intermediate picture of an extreme aspect ratio.
+    cropped = image.resize(frame, resample, box=(left, top, left + width, top + height))
+    scale = (frame[0] / width, frame[1] / height)
+    return cropped, Geometry(image.size, scale, (-left * scale[0], -top * scale[1]), frame)
+
+
+RESIZES = {"squash": squash, "pad": pad, "crop": crop}

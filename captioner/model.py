@@ -1,0 +1,272 @@
+"""The captioner: encoder, decoder and vocabulary, from pictures to captions with their maps.
+
+Letters: B rows, P pictures, K beams, L locations, D annotation size, T steps.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from captioner.attention import ATTENTIONS
+from captioner.backbone import Backbone, read_weights
+from captioner.caption import Caption, Word
+from captioner.decoder import DECODERS, build_decoder
+from captioner.decoding import Hypothesis, beam_search
+from captioner.encoder import Encoder, Preprocessing, plan_preprocessing
+from captioner.geometry import RESIZES, Geometry
+from captioner.images import load_image
+from captioner.options import DecodingOptions, option
+from captioner.tokenizer import tokenize
+from captioner.vocabulary import SPECIAL, Vocabulary
+
+# Pictures that go through the encoder together.
+BATCH_SIZE = 16
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What the model is made of."""
+
+    backbone: str = option("tf_efficientnet_lite2", "name of a timm model")
+    stage: int = option(-1, "stage of the backbone to stop after; -1: the last layer before pooling")
+    image_size: int = option(256, "height and width in pixels that pictures are fitted to")
+    resize: str = option("squash", "how pictures are fitted", RESIZES)
+    annotation_dim: int = option(512, "size that annotations are projected to; 0: the backbone's own")
+    decoder: str = option("lstm", "what writes the caption", DECODERS)
+    attention: str = option("soft", "how it looks", ATTENTIONS)
+    embedding_dim: int = option(512, "size of a word's vector")
+    hidden_dim: int = option(512, "size of the decoder's state")
+    attention_dim: int = option(512, "size of the attention's inner layer")
+    dropout: float = option(0.5, "share of values dropped while training")
+
+
+class Captioner(nn.Module):
+    """Captions pictures and says where it looked.
+
+    Args:
+        encoder: pictures to annotations.
+        decoder: annotations to words.
+        vocabulary: words to indices.
+        config: what they were built from, for saving.
+    """
+
+    def __init__(
+        self, *, encoder: Encoder, decoder: nn.Module, vocabulary: Vocabulary, config: ModelConfig
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.vocabulary = vocabulary
+        self.config = config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.decoder.parameters()).device
+
+    def caption(
+        self,
+        source: Any,
+        *,
+        beam_size: int = 5,
+        prefix: str = "",
+        options: DecodingOptions | None = None,
+    ) -> Caption | list[Caption]:
+        """Captions one picture, or a list of them.
+
+        Args:
+            source: a path, a PIL image, an array (see `images.load_image`), or a list of these.
+            beam_size: captions kept alive at each step.
+            prefix: words that every caption begins with.
+            options: all decoding options; `beam_size` is then taken from here.
+
+        Returns:
+            The best caption, with the others of the beam as its alternatives; for a list, a list.
+
+        Raises:
+            ImageError: a picture can't be read.
+            ValueError: an impossible option, or a word of the prefix is not in the vocabulary.
+        """
+        many = isinstance(source, (list, tuple))
+        options = options or DecodingOptions(beam_size=beam_size)
+        start = self._prefix(prefix)
+        captions = []
+        for first in range(0, len(source) if many else 1, BATCH_SIZE):
+            batch = source[first : first + BATCH_SIZE] if many else [source]
+            annotations, geometries = self.look(batch)
+            found = self.decode(annotations, options, start)
+            captions += [self._caption(*pair, options) for pair in zip(found, geometries)]
+        return captions if many else captions[0]
+
+    def explain(self, source: Any, text: str, *, considered: int = 5) -> Caption:
+        """Has the model read a caption of yours: its probability and map for each of your words.
+
+        Args:
+            source: a picture, see `images.load_image`.
+            text: the caption; a word outside the vocabulary is marked as not `known`.
+            considered: next-best words kept for each word.
+
+        Raises:
+            ImageError: the picture can't be read.
+            ValueError: there is no word in the text.
+        """
+        words = tokenize(text)
+        if not words:
+            raise ValueError(f"there is no word in {text!r}")
+        annotations, (geometry,) = self.look([source])
+        tokens = self.vocabulary.encode(words)
+        hypothesis = self._force(annotations, tokens, considered)
+        options = DecodingOptions(considered=considered)
+        caption = self._caption([hypothesis], geometry, options)
+        shown = tuple(
+            replace(word, text=own, known=own in self.vocabulary)
+            for word, own in zip(caption.words, words, strict=True)
+        )
+        return replace(caption, words=shown)
+
+    @torch.inference_mode()
+    def look(self, sources: Sequence[Any]) -> tuple[Tensor, list[Geometry]]:
+        """Annotations (P, L, D) of P pictures, and how the grid lies over each."""
+        pixels, geometries = zip(*(self.encoder.preprocessing(load_image(s)) for s in sources))
+        return self.encoder(torch.from_numpy(np.stack(pixels)).to(self.device)), list(geometries)
+
+    @torch.inference_mode()
+    def decode(
+        self, annotations: Tensor, options: DecodingOptions, prefix: Sequence[int] = ()
+    ) -> list[list[Hypothesis]]:
+        """Beam search over the annotations (P, L, D) of P pictures; `<unk>` is never said."""
+        memory = self.decoder.remember(annotations)
+        step = partial(self.decoder.step, memory)
+        words = self.vocabulary
+        return beam_search(
+            lambda last, state: step(last.to(self.device), state),
+            self.decoder.start(memory),
+            start=words.start,
+            end=words.end,
+            # The chosen word and the special ones are among the best, but are no alternatives.
+            options=replace(options, considered=options.considered + 1 + len(SPECIAL)),
+            pictures=len(annotations),
+            banned=(words.pad, words.start, words.unk),
+            prefix=prefix,
+        )
+
+    @torch.inference_mode()
+    def _force(self, annotations: Tensor, tokens: list[int], considered: int) -> Hypothesis:
+        """One picture's reading of a given caption, as if it had been decoded."""
+        inputs = torch.tensor([[self.vocabulary.start, *tokens]], device=self.device)
+        forced = self.decoder(self.decoder.remember(annotations), inputs)
+        log_probs = torch.log_softmax(forced.logits.float(), dim=-1).cpu()  # (T + 1, V)
+        said = log_probs[range(len(tokens) + 1), [*tokens, self.vocabulary.end]].tolist()
+        best = log_probs.topk(min(considered + 1 + len(SPECIAL), log_probs.shape[1]))
+        return Hypothesis(
+            tokens=tuple(tokens),
+            log_prob=sum(said),
+            log_probs=tuple(said[:-1]),
+            kept=(forced.alphas[0, :-1], forced.gates[0, :-1, None]),
+            considered=tuple(
+                tuple(zip(words, values))
+                for words, values in zip(best.indices[:-1].tolist(), best.values[:-1].tolist())
+            ),
+            score=sum(said),
+        )
+
+    def _prefix(self, text: str) -> list[int]:
+        words = tokenize(text)
+        unknown = [word for word in words if word not in self.vocabulary]
+        if unknown:
+            raise ValueError(f"the model does not know the word {unknown[0]!r} of the prefix")
+        return self.vocabulary.encode(words)
+
+    def _caption(
+        self, found: list[Hypothesis], geometry: Geometry, options: DecodingOptions
+    ) -> Caption:
+        best, *others = (
+            Caption(
+                words=self._words(hypothesis, options.considered),
+                log_prob=hypothesis.log_prob,
+                grid=self.encoder.grid,
+                geometry=geometry,
+            )
+            for hypothesis in found
+        )
+        return replace(best, alternatives=tuple(others))
+
+    def _words(self, hypothesis: Hypothesis, considered: int) -> tuple[Word, ...]:
+        alphas, gates = hypothesis.kept  # (T, L), (T, 1)
+        maps = alphas.float().cpu().numpy().reshape(-1, *self.encoder.grid)
+        texts = self.vocabulary.words
+        words = []
+        for t, token in enumerate(hypothesis.tokens):
+            others = [
+                (texts[other], float(np.exp(log_prob)))
+                for other, log_prob in hypothesis.considered[t]
+                if other != token and other >= len(SPECIAL)
+            ]
+            words.append(
+                Word(
+                    text=texts[token],
+                    probability=float(np.exp(hypothesis.log_probs[t])),
+                    alpha=maps[t],
+                    gate=gates[t].item(),
+                    alternatives=tuple(others[:considered]),
+                )
+            )
+        return tuple(words)
+
+
+def new_model(
+    config: ModelConfig,
+    vocabulary: Vocabulary,
+    *,
+    pretrained: bool = True,
+    backbone_weights: Path | None = None,
+) -> Captioner:
+    """Builds an untrained captioner.
+
+    Args:
+        config: what it is made of.
+        vocabulary: the words it will know.
+        pretrained: start the backbone from ImageNet weights rather than from random ones.
+        backbone_weights: a file to take them from, see `backbone.read_weights`.
+
+    Raises:
+        ValueError: a name or size in the config is not possible.
+        CheckpointError: the weights can't be had.
+    """
+    wanted = pretrained or backbone_weights is not None
+    weights = read_weights(config.backbone, backbone_weights) if wanted else None
+    backbone = Backbone(config.backbone, config.stage, weights)
+    for parameter in backbone.parameters():
+        # A checkpoint keeps matrices in half precision: what is trained on must be what is saved.
+        if parameter.ndim > 1:
+            parameter.data = parameter.data.half().float()
+    preprocessing = plan_preprocessing(
+        backbone, image_size=config.image_size, resize=config.resize
+    )
+    return assemble(config, vocabulary, backbone, preprocessing)
+
+
+def assemble(
+    config: ModelConfig, vocabulary: Vocabulary, backbone: Backbone, preprocessing: Preprocessing
+) -> Captioner:
+    """Puts the parts together; the only place that knows how their sizes depend on each other."""
+    encoder = Encoder(
+        backbone=backbone, preprocessing=preprocessing, annotation_dim=config.annotation_dim
+    )
+    decoder = build_decoder(
+        config.decoder,
+        vocabulary_size=len(vocabulary),
+        annotation_dim=encoder.annotation_dim,
+        embedding_dim=config.embedding_dim,
+        hidden_dim=config.hidden_dim,
+        attention_dim=config.attention_dim,
+        attention=config.attention,
+        dropout=config.dropout,
+    )
+    return Captioner(encoder=encoder, decoder=decoder, vocabulary=vocabulary, config=config).eval()

@@ -1,0 +1,169 @@
+"""What `train.py` does: from flags to data, vocabulary, model and a training run."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from captioner.data import CaptionDataset, make_dataset, read_dataset
+from captioner.errors import CaptionerError, CheckpointError
+from captioner.model import Captioner, ModelConfig, new_model
+from captioner.options import add_options, from_arguments, option
+from captioner.prepare import LAYOUTS
+from captioner.tokenizer import tokenize
+from captioner.training import TrainingConfig, fit
+from captioner.vocabulary import build_vocabulary
+
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What it is trained on: captions files with a folder of images, or a layout as downloaded."""
+
+    train_annotations: str = option("", "COCO captions JSON of the training split")
+    validation_annotations: str = option("", "COCO captions JSON of the validation split")
+    images: str = option("", "folder that the file names in them are relative to")
+    data: str = option("", "instead of these: a data set in its original layout", LAYOUTS)
+    root: str = option("", "folder of that data set")
+    min_count: int = option(5, "how often a word must be seen to be learnt")
+    pretrained: bool = option(True, "start the backbone from ImageNet weights")
+    backbone_weights: str = option("", "file of backbone weights to start from")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Trains as the command line says; gives the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="train.py", description="Train a captioner; the checkpoint is left in --output."
+    )
+    for config, title in _CONFIGS.values():
+        add_options(parser, config, title)
+    parser.add_argument(
+        "--resume", metavar="RUN", type=Path, help="go on with the run in this folder, as it was"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check everything that can be checked, then stop"
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        configs = (
+            _read_run(arguments.resume)
+            if arguments.resume
+            else {name: from_arguments(kind, arguments) for name, (kind, _) in _CONFIGS.items()}
+        )
+        return train(**configs, resume=bool(arguments.resume), dry_run=arguments.dry_run)
+    except (CaptionerError, ValueError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 1
+
+
+def train(
+    *,
+    data: DataConfig,
+    model: ModelConfig,
+    training: TrainingConfig,
+    resume: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """Builds everything and trains; all that can be checked is checked before any work.
+
+    Returns:
+        0, or 130 if it was stopped before its end.
+
+    Raises:
+        CaptionerError: a file is missing or wrong.
+        ValueError: an impossible setting.
+    """
+    train_set, validation_set = read_splits(data)
+    # Random weights are a function of the seed too.
+    torch.manual_seed(training.seed)
+    captioner = build(data, model, train_set)
+    print(_summary(captioner, train_set, validation_set), file=sys.stderr)
+    if dry_run:
+        return 0
+    state = Path(training.output) / "training"
+    if not resume:
+        if (state / RUN).exists():
+            raise CheckpointError(
+                f"{training.output!r} holds a run already; "
+                f"go on with --resume {training.output}, or give another --output"
+            )
+        state.mkdir(parents=True, exist_ok=True)
+        configs = {"data": asdict(data), "model": asdict(model), "training": asdict(training)}
+        (state / RUN).write_text(json.dumps(configs, indent=2) + "\n")
+    position = fit(captioner, train_set, validation_set, training, resume=resume)
+    if position.epoch < training.epochs:
+        print(f"stopped; go on with --resume {training.output}", file=sys.stderr)
+        return 130
+    return 0
+
+
+def read_splits(data: DataConfig) -> tuple[CaptionDataset, CaptionDataset]:
+    """Reads the training and the validation split.
+
+    Raises:
+        CaptionerError: a file is missing or malformed.
+        ValueError: neither way of giving the data is complete.
+    """
+    if data.data:
+        if not data.root:
+            raise ValueError(f"--data {data.data} needs --root, the folder of that data set")
+        prepared = LAYOUTS[data.data](Path(data.root))
+        train, validation = list(prepared.splits)[:2]
+        return tuple(
+            make_dataset(prepared.splits[name], prepared.images, name)
+            for name in (train, validation)
+        )
+    missing = [
+        "--" + name.replace("_", "-")
+        for name in ("train_annotations", "validation_annotations", "images")
+        if not getattr(data, name)
+    ]
+    if missing:
+        raise ValueError(f"give {', '.join(missing)}, or --data and --root")
+    images = Path(data.images)
+    return tuple(
+        read_dataset(Path(file), images)
+        for file in (data.train_annotations, data.validation_annotations)
+    )
+
+
+def build(data: DataConfig, config: ModelConfig, train_set: CaptionDataset) -> Captioner:
+    """An untrained captioner with the vocabulary of the training split."""
+    captions = (tokenize(text) for picture in train_set.pictures for text in picture.captions)
+    return new_model(
+        config,
+        build_vocabulary(captions, data.min_count),
+        pretrained=data.pretrained,
+        backbone_weights=Path(data.backbone_weights) if data.backbone_weights else None,
+    )
+
+
+def _read_run(folder: Path) -> dict:
+    path = folder / "training" / RUN
+    try:
+        saved = json.loads(path.read_text())
+        configs = {name: kind(**saved[name]) for name, (kind, _) in _CONFIGS.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"there is no run to resume in {str(folder)!r}: {error}") from error
+    # The folder may have been moved since.
+    return {**configs, "training": replace(configs["training"], output=str(folder))}
+
+
+def _summary(model: Captioner, train_set: CaptionDataset, validation_set: CaptionDataset) -> str:
+    rows, columns = model.encoder.grid
+    captions = sum(len(picture.captions) for picture in train_set.pictures)
+    return (
+        f"{len(train_set)} pictures with {captions} captions to learn from, {len(validation_set)} "
+        f"to validate on; {len(model.vocabulary)} words; a grid of {rows} x {columns}"
+    )
+
+
+_CONFIGS = {
+    "data": (DataConfig, "data"),
+    "model": (ModelConfig, "model"),
+    "training": (TrainingConfig, "training"),
+}

@@ -46,6 +46,8 @@ class Backbone(nn.Module):
         self.tokens = getattr(self.network, "num_prefix_tokens", None)
         self.channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
         self.stops_early = stage >= 0
+        info = self.network.feature_info
+        self.stride = info.reduction()[0] if self.stops_early else info[-1]["reduction"]
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(P, 3, height, width) to (P, C, rows, columns)."""
@@ -83,7 +85,8 @@ def measure(backbone: Backbone, size: int) -> Lattice:
 
     A strided layer with kernel k, stride s and p pixels of padding before centres its output i on
     s * i - p + k / 2; an even share would be centred on s * i + s / 2. The differences add up, each
-    times the strides before it.
+    times the strides before it. Where a shortcut is placed otherwise than the main path (the "d"
+    variants of ResNet), this is the main path's.
 
     Raises:
         ValueError: the backbone does not take pictures of that size.
@@ -113,7 +116,7 @@ def measure(backbone: Backbone, size: int) -> Lattice:
         kernel, step = _first(layer.kernel_size), _first(layer.stride)
         shift += stride * ((kernel - step) / 2 - _padding_before(layer, before))
         stride *= step
-    return Lattice(maps.shape[1], (rows, columns), size // rows, shift)
+    return Lattice(maps.shape[1], (rows, columns), backbone.stride, shift)
 
 
 def read_weights(name: str, path: Path | None = None) -> dict[str, Tensor]:
@@ -192,7 +195,7 @@ def _packaged(name: str) -> Path:
 
 def _check_name(name: str) -> None:
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name[:6]}*")[:5])
+        near = ", ".join(timm.list_models(f"{name[:6]}*")[:5])
         raise ValueError(
             f"timm has no backbone {name!r}; "
             + (f"close to it are {near}" if near else "timm.list_models() says which it has")

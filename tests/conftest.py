@@ -1,0 +1,60 @@
+"""What several test files share: small models, and the real data where it is."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from captioner.model import ModelConfig, new_model
+from captioner.vocabulary import Vocabulary
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+TINY = ModelConfig(
+    backbone="test_efficientnet",
+    image_size=64,
+    annotation_dim=32,
+    embedding_dim=32,
+    hidden_dim=48,
+    attention_dim=24,
+    dropout=0.0,
+)
+WORDS = "a blue circle dog green in red runs square the two white".split()
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220), "white": (245,) * 3}
+
+
+@pytest.fixture
+def tiny_model():
+    """An untrained model of a few thousand weights, the same every time."""
+    torch.manual_seed(0)
+    return new_model(TINY, Vocabulary(WORDS), pretrained=False)
+
+
+@pytest.fixture
+def drawn_pictures(tmp_path):
+    """Eight drawn pictures with a caption each, as a captions file and a folder."""
+    images, annotations, captions = [], [], {}
+    for colour, rgb in COLOURS.items():
+        for shape in ("circle", "square"):
+            picture = Image.new("RGB", (90, 70), (90, 90, 90))
+            draw = ImageDraw.Draw(picture)
+            (draw.ellipse if shape == "circle" else draw.rectangle)((20, 10, 65, 55), fill=rgb)
+            name, number = f"{colour}-{shape}.png", len(images) + 1
+            picture.save(tmp_path / name)
+            captions[name] = f"a {colour} {shape} in the grey"
+            images.append({"id": number, "file_name": name, "width": 90, "height": 70})
+            annotations.append({"id": number, "image_id": number, "caption": captions[name]})
+    file = tmp_path / "captions.json"
+    file.write_text(json.dumps({"images": images, "annotations": annotations}))
+    return file, tmp_path, captions
+
+
+@pytest.fixture(scope="session")
+def flickr8k():
+    """The folder of the real Flickr8k, outside this repository."""
+    folder = SHARED / "flickr8k"
+    if not folder.is_dir():
+        pytest.skip("the real Flickr8k photos are not beside this repository")
+    return folder

@@ -1,0 +1,126 @@
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from captioner.checkpoint import load, save
+from captioner.errors import CheckpointError
+
+
+@pytest.fixture
+def saved(tiny_model, tmp_path):
+    save(tiny_model, tmp_path / "model", card="# A card")
+    return tmp_path / "model"
+
+
+@pytest.fixture
+def photo():
+    return Image.fromarray(np.random.default_rng(1).integers(0, 255, (60, 90, 3), np.uint8))
+
+
+def test_the_loaded_model_gives_the_same_caption_and_maps(saved, photo):
+    # Saved once, the weights are what half precision holds: from there on nothing changes.
+    first = load(saved)
+    save(first, saved.parent / "again")
+    one, two = first.caption(photo), load(saved.parent / "again").caption(photo)
+    assert one.text == two.text and one.log_prob == two.log_prob
+    for own, other in zip(one.words, two.words, strict=True):
+        np.testing.assert_array_equal(own.alpha, other.alpha)
+        assert (own.gate, own.probability) == (other.gate, other.probability)
+
+
+def test_half_precision_changes_the_maps_hardly_at_all(tiny_model, saved, photo):
+    one = tiny_model.explain(photo, "a red dog")
+    two = load(saved).explain(photo, "a red dog")
+    for own, other in zip(one.words, two.words, strict=True):
+        np.testing.assert_allclose(own.alpha, other.alpha, atol=1e-3)
+        assert own.probability == pytest.approx(other.probability, rel=1e-2)
+
+
+def test_a_directory_holds_the_documented_files(saved):
+    names = {path.name for path in saved.iterdir()}
+    assert names == {"config.json", "vocabulary.json", "model.safetensors", "README.md"}
+    assert json.loads((saved / "config.json").read_text())["format_version"] == 1
+    assert (saved / "README.md").read_text() == "# A card"
+
+
+def test_matrices_are_halved_and_vectors_are_not(saved):
+    for name, tensor in load_file(saved / "model.safetensors").items():
+        if tensor.is_floating_point():
+            assert tensor.dtype == (torch.float16 if tensor.ndim > 1 else torch.float32), name
+
+
+def drop_tensor(path):
+    tensors = load_file(path)
+    tensors.pop("decoder.gate.bias")
+    save_file(tensors, path)
+
+
+def add_tensor(path):
+    save_file({**load_file(path), "extra": torch.zeros(1)}, path)
+
+
+def reshape_tensor(path):
+    save_file({**load_file(path), "decoder.gate.bias": torch.zeros(2)}, path)
+
+
+def change_config(**changes):
+    def change(path):
+        settings = json.loads(path.read_text())
+        settings["model"] |= changes
+        path.write_text(json.dumps(settings))
+
+    return change
+
+
+BROKEN = [
+    ("model.safetensors", lambda p: p.unlink(), "the model's weights '.*' are missing"),
+    ("model.safetensors", lambda p: p.write_bytes(p.read_bytes()[:5000]), "broken or cut short"),
+    ("model.safetensors", lambda p: p.write_bytes(b""), "broken or cut short"),
+    ("model.safetensors", lambda p: p.write_bytes(pickle.dumps({"a": 1})), "broken or cut short"),
+    ("model.safetensors", drop_tensor, "they lack decoder.gate.bias"),
+    ("model.safetensors", add_tensor, "they have an unknown extra"),
+    ("model.safetensors", reshape_tensor, r"decoder.gate.bias is \(2,\), not \(1,\)"),
+    ("vocabulary.json", lambda p: p.unlink(), "can't read the vocabulary"),
+    ("vocabulary.json", lambda p: p.write_text('["a"]'), r"do not fit .*, not \(5,"),
+    ("config.json", lambda p: p.unlink(), "can't read the model's config"),
+    ("config.json", lambda p: p.write_text("{"), "can't read the model's config"),
+    ("config.json", lambda p: p.write_text("[]"), "has format version None; this captioner reads 1"),
+    ("config.json", lambda p: p.write_text('{"format_version": 9}'), "has format version 9"),
+    ("config.json", lambda p: p.write_text('{"format_version": 1}'), "'model' has missing"),
+    ("config.json", change_config(colour=1), r"missing or unknown entries: \['colour'\]"),
+    ("config.json", change_config(backbone="nothing"), "describes no model: timm has no backbone"),
+    ("config.json", change_config(attention="sharp"), "describes no model: unknown attention"),
+    ("config.json", change_config(hidden_dim="x"), "describes no model"),
+    ("config.json", change_config(hidden_dim=7), "the weights in '.*' do not fit its config"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), BROKEN)
+def test_a_broken_part_is_refused_by_name(saved, name, change, message):
+    change(saved / name)
+    with pytest.raises(CheckpointError, match=message):
+        load(saved)
+
+
+def test_a_missing_directory_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="there is no model directory '.*absent'"):
+        load(tmp_path / "absent")
+
+
+def test_a_save_that_fails_leaves_the_old_model_whole(tiny_model, saved, photo, monkeypatch):
+    before = load(saved).caption(photo).text
+
+    def full(*args, **kwargs):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("captioner.checkpoint.safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="no space left"):
+        save(tiny_model, saved)
+    assert {path.name for path in saved.iterdir()} >= {"config.json", "model.safetensors"}
+    assert load(saved).caption(photo).text == before
+    assert not list(saved.glob(".saving-*"))

@@ -1,0 +1,39 @@
+import json
+
+from captioner.data import read_dataset
+from captioner.evaluation import describe, evaluate, score
+from captioner.options import DecodingOptions
+
+
+def test_copied_references_score_100_whatever_their_case(drawn_pictures):
+    file, folder, _ = drawn_pictures
+    dataset = read_dataset(file, folder)
+    captions = {p.id: p.captions[0].upper() + " ." for p in dataset.pictures}
+    scores = score(captions, dataset, "model:human")
+    assert scores.as_dict()["BLEU-4"] == 100 and scores.images == 8
+    assert "model:human|references:1|" in scores.signature and "0-100" in scores.signature
+
+
+def test_every_picture_is_captioned_once(tiny_model, drawn_pictures):
+    file, folder, _ = drawn_pictures
+    dataset = read_dataset(file, folder)
+    evaluation = evaluate(tiny_model, dataset, DecodingOptions(beam_size=2))
+    assert evaluation.scores.images == len(evaluation.captions) == 8
+    results = evaluation.results()
+    assert [r["image_id"] for r in results] == list(range(1, 9))
+    alone = tiny_model.caption(dataset.pictures[3].path, beam_size=2)
+    assert results[3]["caption"] == alone.text
+    assert json.loads(json.dumps(evaluation.scores.as_dict()))["images"] == 8
+
+
+def test_evaluation_is_repeatable_to_the_bit(tiny_model, drawn_pictures):
+    dataset = read_dataset(*drawn_pictures[:2])
+    assert evaluate(tiny_model, dataset) == evaluate(tiny_model, dataset)
+
+
+def test_the_signature_names_the_weights_and_the_decoding(tiny_model):
+    options = DecodingOptions(beam_size=3)
+    before = describe(tiny_model, options)
+    assert "beam:3" in before and before == describe(tiny_model, options)
+    tiny_model.decoder.gate.bias.data += 1
+    assert describe(tiny_model, options) != before

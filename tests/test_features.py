@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+
+from captioner.errors import DataError, ImageError
+from captioner.features import cached_features
+from captioner.images import load_image
+
+
+def compute(model, paths, folder, dtype=torch.float32):
+    return cached_features(model.encoder, paths, folder, dtype=dtype, label="test")
+
+
+def test_features_are_those_of_the_encoder_in_order(tiny_model, drawn_pictures, tmp_path):
+    paths = sorted(tmp_path.glob("*.png"))
+    features = compute(tiny_model, paths, tmp_path / "cache")
+    assert features.dtype == np.float16 and features.shape == (8, 4, 256)
+    assert isinstance(features, np.memmap)
+    for path, own in zip(paths, features, strict=True):
+        pixels, _ = tiny_model.encoder.preprocessing(load_image(path))
+        expected = tiny_model.encoder.features(torch.from_numpy(pixels)[None])[0].numpy()
+        np.testing.assert_allclose(own, expected, atol=2e-3 * abs(expected).max())
+
+
+def test_they_are_computed_once_for_one_making(tiny_model, drawn_pictures, tmp_path, monkeypatch):
+    paths, cache = sorted(tmp_path.glob("*.png")), tmp_path / "cache"
+    compute(tiny_model, paths, cache)
+    made = []
+    encode = type(tiny_model.encoder).features
+    monkeypatch.setattr(
+        type(tiny_model.encoder), "features", lambda *a: made.append(1) or encode(*a)
+    )
+    compute(tiny_model, paths, cache)
+    assert not made
+    compute(tiny_model, paths[::-1], cache)
+    compute(tiny_model, paths, cache, torch.bfloat16)
+    with torch.no_grad():
+        next(tiny_model.encoder.backbone.parameters()).mul_(2)
+    compute(tiny_model, paths, cache)
+    assert len(made) == 3 and len(list(cache.iterdir())) == 4
+
+
+def test_a_changed_picture_is_computed_again(tiny_model, drawn_pictures, tmp_path):
+    paths = sorted(tmp_path.glob("*.png"))
+    before = compute(tiny_model, paths, tmp_path / "cache")[0].copy()
+    load_image(paths[-1]).resize((91, 71)).save(paths[0])
+    assert not np.array_equal(before, compute(tiny_model, paths, tmp_path / "cache")[0])
+
+
+def test_what_fails_half_way_leaves_no_file(tiny_model, drawn_pictures, tmp_path):
+    paths = sorted(tmp_path.glob("*.png"))
+    paths[-1].write_text("no picture")
+    with pytest.raises(ImageError, match="white-square.png"):
+        compute(tiny_model, paths, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_full_disk_is_said_before_the_work(tiny_model, drawn_pictures, tmp_path, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(DataError, match="the features take .* GB free; give another folder with"):
+        compute(tiny_model, sorted(tmp_path.glob("*.png")), tmp_path / "cache")

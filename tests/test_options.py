@@ -1,0 +1,49 @@
+import argparse
+from dataclasses import asdict, dataclass, fields
+
+import pytest
+
+from captioner.model import ModelConfig
+from captioner.options import DecodingOptions, add_options, from_arguments, option
+from captioner.run import DataConfig
+from captioner.training import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Config:
+    """For the tests."""
+
+    number: int = option(3, "a number")
+    kind: str = option("soft", "a kind", {"soft": 1, "hard": 2})
+    switch_on: bool = option(True, "a switch")
+
+
+def parse(words, config=Config):
+    parser = argparse.ArgumentParser()
+    add_options(parser, config, "test")
+    return from_arguments(config, parser.parse_args(words))
+
+
+def test_fields_become_flags_and_come_back():
+    assert parse([]) == Config()
+    flags = ["--number", "5", "--kind", "hard", "--no-switch-on"]
+    assert parse(flags) == Config(number=5, kind="hard", switch_on=False)
+
+
+@pytest.mark.parametrize("words", [["--kind", "x"], ["--number", "x"], ["--nothing", "1"]])
+def test_wrong_usage_is_exit_code_two(words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse(words)
+    assert words[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", [DataConfig, ModelConfig, TrainingConfig, DecodingOptions])
+def test_every_field_of_every_config_has_help_and_a_flag(config):
+    assert parse([], config) == config()
+    assert all(field.metadata["help"] for field in fields(config))
+    assert asdict(config())
+
+
+def test_the_names_of_all_training_flags_differ():
+    names = [f.name for c in (DataConfig, ModelConfig, TrainingConfig) for f in fields(c)]
+    assert len(names) == len(set(names))

@@ -36,7 +36,9 @@ class Backbone(nn.Module):
     def __init__(self, name: str, stage: int = -1, weights: Mapping[str, Tensor] | None = None):
         super().__init__()
         _check_name(name)
-        options = {"num_classes": 0} if stage < 0 else {"features_only": True, "out_indices": (stage,)}
+        options = (
+            {"num_classes": 0} if stage < 0 else {"features_only": True, "out_indices": (stage,)}
+        )
         if weights is not None:
             options |= {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": dict(weights)}}
         try:

@@ -5,7 +5,6 @@ Loading rebuilds everything from these; nothing in them is ever executed.
 
 import json
 import os
-import shutil
 import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -23,7 +22,12 @@ from captioner.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
 DEFAULT_MODEL = Path(__file__).parent / "pretrained"
-WEIGHTS, CONFIG, VOCABULARY, CARD = "model.safetensors", "config.json", "vocabulary.json", "README.md"
+WEIGHTS, CONFIG, VOCABULARY, CARD = (
+    "model.safetensors",
+    "config.json",
+    "vocabulary.json",
+    "README.md",
+)
 
 
 def save(model: Captioner, directory: Path, card: str = "") -> None:

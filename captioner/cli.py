@@ -100,14 +100,16 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """`captioner evaluate`: captions a data set and prints its scores."""
     from captioner.checkpoint import load
     from captioner.data import read_dataset
-    from captioner.evaluation import evaluate as run
+    from captioner.evaluation import caption_dataset, describe, score
 
     options = _decoding_options(arguments)
     dataset = read_dataset(arguments.annotations, arguments.images)
-    evaluation = run(load(arguments.model), dataset, options)
+    model = load(arguments.model)
+    captions = caption_dataset(model, dataset, options)
     if arguments.results:
-        arguments.results.write_text(json.dumps(evaluation.results()) + "\n")
-    scores = evaluation.scores.as_dict()
+        results = [{"image_id": key, "caption": text} for key, text in captions.items()]
+        arguments.results.write_text(json.dumps(results) + "\n")
+    scores = score(captions, dataset, describe(model, options)).as_dict()
     if arguments.json:
         print(json.dumps(scores))
     else:

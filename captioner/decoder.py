@@ -123,7 +123,9 @@ class LSTMDecoder(nn.Module):
         )
         return Forced(logits, torch.stack(alphas, 1), torch.cat(gates, 1))
 
-    def _advance(self, memory: Memory, embedding: Tensor, state: State) -> tuple[Tensor, State, Glance]:
+    def _advance(
+        self, memory: Memory, embedding: Tensor, state: State
+    ) -> tuple[Tensor, State, Glance]:
         """Looks with the state before the word, then moves the state on (eq. 1-3 and 9)."""
         context, alpha = self.attention(state.hidden, memory)
         gate = torch.sigmoid(self.gate(state.hidden).float())

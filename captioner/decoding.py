@@ -118,7 +118,7 @@ def beam_search(
             break
         parent, words = rows.gather(1, ranks).flatten(), (choices % size).gather(1, ranks).flatten()
         turns.append(_turn(parent, words, log_probs, kept, options.considered))
-        state = _map(lambda tensor: tensor[parent], state)
+        state = _rows(state, parent)
     if not all(finished):
         raise ValueError("no caption has a probability: they are NaN, or every word is banned")
     return finished
@@ -170,7 +170,12 @@ def sample(
 
 
 def _allow(
-    log_probs: Tensor, length: int, end: int, banned: Sequence[int], prefix: Sequence[int], longest: int
+    log_probs: Tensor,
+    length: int,
+    end: int,
+    banned: Sequence[int],
+    prefix: Sequence[int],
+    longest: int,
 ) -> Tensor:
     """Log probabilities (B, V) with those of words that can't follow `length` words at -inf."""
     allowed = log_probs.clamp_min(_UNLIKELY)
@@ -192,7 +197,7 @@ def _turn(parent: Tensor, words: Tensor, log_probs: Tensor, kept: Any, considere
         parent,
         words,
         log_probs[parent, words],
-        _map(lambda tensor: tensor[parent], kept),
+        _rows(kept, parent),
         best.indices[parent],
         best.values[parent],
     )
@@ -211,7 +216,7 @@ def _hypothesis(turns: list[_Turn], row: int, log_prob: float, length_penalty: f
         log_probs=tuple(turn.log_probs[row].item() for turn, row in path),
         kept=_map(
             lambda *tensors: torch.stack(tensors),
-            *(_map(lambda tensor, row=row: tensor[row], turn.kept) for turn, row in path),
+            *(_rows(turn.kept, row) for turn, row in path),
         ),
         considered=tuple(
             tuple(zip(turn.considered[row].tolist(), turn.considered_log_probs[row].tolist()))
@@ -219,6 +224,10 @@ def _hypothesis(turns: list[_Turn], row: int, log_prob: float, length_penalty: f
         ),
         score=log_prob / (len(path) + 1) ** length_penalty,
     )
+
+
+def _rows(tree: Any, index: Tensor | int) -> Any:
+    return _map(lambda tensor: tensor[index], tree)
 
 
 def _map(function: Callable[..., Tensor], *trees: Any) -> Any:

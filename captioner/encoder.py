@@ -121,8 +121,7 @@ def plan_preprocessing(backbone: Backbone, *, image_size: int, resize: str) -> P
     if image_size % stride:
         near = max(stride, round(image_size / stride) * stride)
         raise ValueError(
-            f"image_size {image_size} is no multiple of the backbone's stride {stride}; "
-            f"try {near}"
+            f"image_size {image_size} is no multiple of the backbone's stride {stride}; try {near}"
         )
     if abs(shift) < stride / 8:
         margin, first_cell = (0, 0), 0

@@ -1,16 +1,16 @@
 """Captions a whole data set and scores it."""
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import torch
 from tqdm import tqdm
 
 from captioner.data import CaptionDataset
-from captioner.options import DecodingOptions
 from captioner.metrics.bleu import BleuScore, bleu
 from captioner.model import BATCH_SIZE, Captioner
+from captioner.options import DecodingOptions
 from captioner.tokenizer import tokenize
 
 
@@ -34,27 +34,22 @@ class Scores:
         return {**values, "images": self.images, "signature": self.signature}
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores, and the captions they were given for.
-
-    Attributes:
-        scores: of all pictures.
-        captions: picture id to caption.
-    """
-
-    scores: Scores
-    captions: dict[int, str]
-
-    def results(self) -> list[dict]:
-        """The captions in COCO's results format."""
-        return [{"image_id": i, "caption": caption} for i, caption in self.captions.items()]
-
-
 def evaluate(
-    model: Captioner, dataset: CaptionDataset, options: DecodingOptions = DecodingOptions()
-) -> Evaluation:
+    model: Captioner, dataset: CaptionDataset, options: DecodingOptions | None = None
+) -> Scores:
     """Captions every picture once, freely, and scores it against all of its references.
+
+    Raises:
+        ImageError: a picture can't be read.
+    """
+    options = options or DecodingOptions()
+    return score(caption_dataset(model, dataset, options), dataset, describe(model, options))
+
+
+def caption_dataset(
+    model: Captioner, dataset: CaptionDataset, options: DecodingOptions
+) -> dict[int, str]:
+    """Captions every picture once; gives picture id to caption, in the order of the data set.
 
     Raises:
         ImageError: a picture can't be read.
@@ -64,7 +59,7 @@ def evaluate(
         batch = dataset.pictures[first : first + BATCH_SIZE]
         found = model.caption([picture.path for picture in batch], options=options)
         captions |= {picture.id: caption.text for picture, caption in zip(batch, found)}
-    return Evaluation(score(captions, dataset, describe(model, options)), captions)
+    return captions
 
 
 def score(captions: dict[int, str], dataset: CaptionDataset, made_by: str) -> Scores:

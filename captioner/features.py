@@ -1,7 +1,8 @@
 """Features of a frozen backbone, computed once and kept in one memory-mapped file.
 
 The file's name is a fingerprint of all that made it: the backbone with its weights, the
-preprocessing, the precision, and each picture's path, size and time. Other makings give other files.
+preprocessing, the precision, and each picture's path, size and time. What was made otherwise has
+another name.
 Letters: P pictures, L locations, C channels of the backbone.
 """
 

@@ -113,7 +113,7 @@ def _load_file(path: str | os.PathLike) -> Image.Image:
             raise _unreadable(path, "it is not a regular file")
         if status.st_size == 0:
             raise _unreadable(path, "the file is empty")
-        file = open(path, "rb")
+        file = open(path, "rb")  # noqa: SIM115
     except FileNotFoundError as error:
         raise _unreadable(path, "there is no such file") from error
     except PermissionError as error:

@@ -34,10 +34,14 @@ class ModelConfig:
     """What the model is made of."""
 
     backbone: str = option("tf_efficientnet_lite2", "name of a timm model")
-    stage: int = option(-1, "stage of the backbone to stop after; -1: the last layer before pooling")
+    stage: int = option(
+        -1, "stage of the backbone to stop after; -1: the last layer before pooling"
+    )
     image_size: int = option(256, "height and width in pixels that pictures are fitted to")
     resize: str = option("squash", "how pictures are fitted", RESIZES)
-    annotation_dim: int = option(512, "size that annotations are projected to; 0: the backbone's own")
+    annotation_dim: int = option(
+        512, "size that annotations are projected to; 0: the backbone's own"
+    )
     decoder: str = option("lstm", "what writes the caption", DECODERS)
     attention: str = option("soft", "how it looks", ATTENTIONS)
     embedding_dim: int = option(512, "size of a word's vector")
@@ -246,9 +250,7 @@ def new_model(
         # A checkpoint keeps matrices in half precision: what is trained on must be what is saved.
         if parameter.ndim > 1:
             parameter.data = parameter.data.half().float()
-    preprocessing = plan_preprocessing(
-        backbone, image_size=config.image_size, resize=config.resize
-    )
+    preprocessing = plan_preprocessing(backbone, image_size=config.image_size, resize=config.resize)
     return assemble(config, vocabulary, backbone, preprocessing)
 
 

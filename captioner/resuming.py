@@ -38,9 +38,7 @@ class Position:
         return Position(self.epoch + 1, 0, max(score, self.best))
 
 
-def store(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Adam, position: Position
-) -> None:
+def store(folder: Path, model: nn.Module, optimizer: torch.optim.Adam, position: Position) -> None:
     """Writes weights, optimiser, random state and position as one file, renamed when whole."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
@@ -62,7 +60,7 @@ def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Adam) -> Posi
     path = folder / STATE
     try:
         with safetensors.safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             position = Position(**json.loads(file.metadata()["position"]))
     except FileNotFoundError as error:
         raise CheckpointError(f"there is no state to resume from: {str(path)!r}") from error

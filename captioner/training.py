@@ -6,6 +6,7 @@ Letters: P pictures, K captions a picture, B = P * K, T steps, N real words, L l
 import json
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from captioner.card import model_card
@@ -74,7 +74,7 @@ def fit(
     *,
     resume: bool = False,
 ) -> Position:
-    """Trains `model` and keeps in `config.output` the best checkpoint by BLEU-4 of free greedy captions.
+    """Trains `model`; keeps the checkpoint with the best BLEU-4 of free greedy captions.
 
     Ctrl-C ends it after the step at hand, with a usable checkpoint and the state to resume from.
 
@@ -152,7 +152,7 @@ class _Run:
                 if config.save_every_steps and self.position.step % config.save_every_steps == 0:
                     self._store()
         if self.position.step == self.steps:
-            self._finish_epoch(np.mean(losses or [math.nan]), time.monotonic() - started)
+            self._finish_epoch(losses, time.monotonic() - started)
         elif self.position.best < 0:
             # An unscored model is better than none.
             save(self.model, self.output, model_card(self.model, None))
@@ -183,26 +183,29 @@ class _Run:
         self.optimizer.step()
         return loss.item(), mean_entropy(forced.alphas.detach(), real).item()
 
-    def _finish_epoch(self, loss: float, seconds: float) -> None:
+    def _finish_epoch(self, losses: list[float], seconds: float) -> None:
         scores = self._validate()
         bleu4 = scores.bleu.values[3]
         if bleu4 > self.position.best:
             save(self.model, self.output, model_card(self.model, scores))
         self.position = self.position.after_epoch(bleu4)
+        # Of a resumed epoch the steps of this process; none if it was stopped before its end.
+        loss = sum(losses) / len(losses) if losses else None
         line = {"epoch": self.position.epoch, "loss": loss, "seconds": seconds, **scores.as_dict()}
         self.state.mkdir(parents=True, exist_ok=True)
         with (self.state / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
-        tqdm.write(
-            f"epoch {self.position.epoch}: loss {loss:.3f}, validation BLEU-4 {bleu4:.2f} (0-100)"
-        )
+        said = f"epoch {self.position.epoch}: validation BLEU-4 {bleu4:.2f} (0-100)"
+        tqdm.write(said, file=sys.stderr)
 
     def _validate(self) -> Scores:
         """Greedy captions, decoded freely: teacher forcing would flatter the model."""
         model, captions = self.model.eval(), {}
         pictures = self.validation_set.pictures
         for first in range(0, len(pictures), 64):
-            batch = torch.from_numpy(self.validation_features[first : first + 64].astype(np.float32))
+            batch = torch.from_numpy(
+                self.validation_features[first : first + 64].astype(np.float32)
+            )
             with torch.inference_mode():
                 found = model.decode(model.encoder.annotate(batch), GREEDY)
             for picture, (best, *_) in zip(pictures[first : first + 64], found):

@@ -83,7 +83,9 @@ def build_vocabulary(captions: Iterable[Sequence[str]], min_count: int = 5) -> V
     """
     counts = Counter(word for words in captions for word in words)
     # Alphabetical among equals, so that the same captions in another order give the same file.
-    kept = sorted((word for word in counts if counts[word] >= min_count), key=lambda w: (-counts[w], w))
+    kept = sorted(
+        (word for word in counts if counts[word] >= min_count), key=lambda w: (-counts[w], w)
+    )
     if not kept:
         raise DataError(
             f"no word is seen {min_count} times in the {len(counts)} different training words; "

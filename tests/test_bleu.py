@@ -68,7 +68,9 @@ def test_it_equals_the_official_program_on_real_captions(real_captions):
     assert bleu(references, hypotheses).values == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("text", ["dog", "a dog", "cats sleep", "a dog runs on the grass now", "the the"])
+@pytest.mark.parametrize(
+    "text", ["dog", "a dog", "cats sleep", "a dog runs on the grass now", "the the"]
+)
 def test_it_equals_the_official_program_on_degenerate_captions(text):
     expected = official_bleu(REFERENCES, [text.split()])
     assert bleu(REFERENCES, [text.split()]).values == pytest.approx(expected, abs=1e-6)

@@ -89,7 +89,11 @@ BROKEN = [
     ("vocabulary.json", lambda p: p.write_text('["a"]'), r"do not fit .*, not \(5,"),
     ("config.json", lambda p: p.unlink(), "can't read the model's config"),
     ("config.json", lambda p: p.write_text("{"), "can't read the model's config"),
-    ("config.json", lambda p: p.write_text("[]"), "has format version None; this captioner reads 1"),
+    (
+        "config.json",
+        lambda p: p.write_text("[]"),
+        "has format version None; this captioner reads 1",
+    ),
     ("config.json", lambda p: p.write_text('{"format_version": 9}'), "has format version 9"),
     ("config.json", lambda p: p.write_text('{"format_version": 1}'), "'model' has missing"),
     ("config.json", change_config(colour=1), r"missing or unknown entries: \['colour'\]"),

@@ -79,7 +79,9 @@ def test_bad_pictures_alone_need_no_caption(model, tmp_path, capsys):
 
 def test_maps_and_report_are_written(model, photos, capsys, tmp_path):
     maps, report = tmp_path / "maps", tmp_path / "report.html"
-    code, _, _ = run(capsys, "caption", photos, "--model", model, "--maps", maps, "--report", report)
+    code, _, _ = run(
+        capsys, "caption", photos, "--model", model, "--maps", maps, "--report", report
+    )
     assert code == 0 and report.read_text().count("<article>") == 3
     assert sorted(p.name for p in maps.iterdir()) == ["a.png", "b.png", "c d.png"]
 
@@ -135,9 +137,13 @@ def test_prepare_writes_the_splits_and_says_so(capsys, tmp_path):
 
 
 def test_prepare_on_real_photos(capsys, tmp_path, flickr8k):
-    code, out, err = run(capsys, "prepare", "coco", flickr8k.parent / "coco-mini", "--output", tmp_path)
+    code, out, err = run(
+        capsys, "prepare", "coco", flickr8k.parent / "coco-mini", "--output", tmp_path
+    )
     assert code == 0 and "80 pictures\t400 captions" in out[0] and "--images" in err
-    assert (tmp_path / "captions_train.json").is_file() and (tmp_path / "captions_val.json").is_file()
+    assert (tmp_path / "captions_train.json").is_file() and (
+        tmp_path / "captions_val.json"
+    ).is_file()
 
 
 def test_help_is_quick_and_the_module_is_the_command():

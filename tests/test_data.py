@@ -20,7 +20,9 @@ def test_pictures_come_with_all_their_captions(drawn_pictures):
     file, folder, captions = drawn_pictures
     dataset = read_dataset(file, folder)
     assert len(dataset) == 8
-    assert {p.path.name: p.captions for p in dataset.pictures} == {k: (v,) for k, v in captions.items()}
+    assert {p.path.name: p.captions for p in dataset.pictures} == {
+        k: (v,) for k, v in captions.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -28,7 +30,10 @@ def test_pictures_come_with_all_their_captions(drawn_pictures):
     [
         (lambda d: d["images"].clear(), "there is no picture in"),
         (lambda d: d["annotations"].pop(), "has 1 pictures without a caption, first 8"),
-        (lambda d: d["images"][0].update(file_name="no.png"), "has 1 pictures whose file is absent"),
+        (
+            lambda d: d["images"][0].update(file_name="no.png"),
+            "has 1 pictures whose file is absent",
+        ),
         (lambda d: d.pop("images"), "is no COCO captions JSON"),
         (lambda d: d["images"][0].pop("file_name"), "is no COCO captions JSON"),
         (lambda d: d["annotations"][0].pop("caption"), "is no COCO captions JSON"),

@@ -74,7 +74,9 @@ def test_dropout_moves_in_training_only(decoder):
 
 
 def test_every_weight_gets_a_gradient(decoder):
-    decoder(decoder.remember(torch.randn(1, 9, 6)), torch.tensor([[START, 5, 6]])).logits.sum().backward()
+    decoder(
+        decoder.remember(torch.randn(1, 9, 6)), torch.tensor([[START, 5, 6]])
+    ).logits.sum().backward()
     without = [name for name, p in decoder.named_parameters() if p.grad is None]
     assert not without
 

@@ -61,7 +61,7 @@ def test_a_very_wide_beam_equals_exhaustive_search(seed, length_penalty):
     for table, hypotheses in zip(tables, results, strict=True):
         expected = enumerate_captions(table, options)
         assert len(hypotheses) == len(expected) == 14
-        for hypothesis, (words, log_prob, score) in zip(hypotheses, expected, strict=True):
+        for hypothesis, (_, log_prob, score) in zip(hypotheses, expected, strict=True):
             assert hypothesis.log_prob == pytest.approx(log_prob, abs=1e-5)
             assert hypothesis.score == pytest.approx(score, abs=1e-5)
         assert hypotheses[0].tokens == expected[0][0]
@@ -144,7 +144,12 @@ def test_banned_words_are_never_said_however_likely():
     table[:, :, 1] = 5.0
     options = DecodingOptions(beam_size=20, max_length=4)
     found = beam_search(
-        markov_step(table), torch.zeros(1, 3), start=START, end=END, options=options, banned=[START, 1]
+        markov_step(table),
+        torch.zeros(1, 3),
+        start=START,
+        end=END,
+        options=options,
+        banned=[START, 1],
     )[0]
     assert found and all(set(h.tokens) == {2} for h in found)
 
@@ -183,7 +188,9 @@ def test_samples_follow_the_probabilities():
     assert share == pytest.approx((first[1] / (first[1] + first[2])).item(), abs=0.015)
     for hypothesis in found[:50]:
         path = itertools.pairwise([START, *hypothesis.tokens, END])
-        assert hypothesis.log_prob == pytest.approx(sum(tables[0, a, b].item() for a, b in path), abs=1e-5)
+        assert hypothesis.log_prob == pytest.approx(
+            sum(tables[0, a, b].item() for a, b in path), abs=1e-5
+        )
         assert len(hypothesis.kept[0]) == len(hypothesis.tokens)
 
 

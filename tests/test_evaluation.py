@@ -1,7 +1,7 @@
 import json
 
 from captioner.data import read_dataset
-from captioner.evaluation import describe, evaluate, score
+from captioner.evaluation import caption_dataset, describe, evaluate, score
 from captioner.options import DecodingOptions
 
 
@@ -17,13 +17,13 @@ def test_copied_references_score_100_whatever_their_case(drawn_pictures):
 def test_every_picture_is_captioned_once(tiny_model, drawn_pictures):
     file, folder, _ = drawn_pictures
     dataset = read_dataset(file, folder)
-    evaluation = evaluate(tiny_model, dataset, DecodingOptions(beam_size=2))
-    assert evaluation.scores.images == len(evaluation.captions) == 8
-    results = evaluation.results()
-    assert [r["image_id"] for r in results] == list(range(1, 9))
-    alone = tiny_model.caption(dataset.pictures[3].path, beam_size=2)
-    assert results[3]["caption"] == alone.text
-    assert json.loads(json.dumps(evaluation.scores.as_dict()))["images"] == 8
+    options = DecodingOptions(beam_size=2)
+    captions = caption_dataset(tiny_model, dataset, options)
+    assert list(captions) == list(range(1, 9))
+    assert captions[4] == tiny_model.caption(dataset.pictures[3].path, options=options).text
+    scores = evaluate(tiny_model, dataset, options)
+    assert scores == score(captions, dataset, describe(tiny_model, options))
+    assert json.loads(json.dumps(scores.as_dict()))["images"] == 8
 
 
 def test_evaluation_is_repeatable_to_the_bit(tiny_model, drawn_pictures):

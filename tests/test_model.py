@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from conftest import TINY, WORDS
 from PIL import Image
 
 from captioner.errors import ImageError
 from captioner.model import ModelConfig, new_model
 from captioner.options import DecodingOptions
 from captioner.vocabulary import Vocabulary
-
-from conftest import TINY, WORDS
 
 
 @pytest.fixture
@@ -131,4 +130,8 @@ def test_the_seed_decides_the_weights():
 
 def test_an_impossible_config_is_refused():
     with pytest.raises(ValueError, match="unknown decoder 'x'"):
-        new_model(ModelConfig(backbone="test_resnet", image_size=64, decoder="x"), Vocabulary(["a"]), pretrained=False)
+        new_model(
+            ModelConfig(backbone="test_resnet", image_size=64, decoder="x"),
+            Vocabulary(["a"]),
+            pretrained=False,
+        )

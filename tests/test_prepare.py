@@ -386,7 +386,7 @@ def test_real_flickr8k_has_its_splits_and_its_regions_their_words(tmp_path):
     sizes = {n: (len(s["images"]), len(s["annotations"])) for n, s in prepared.splits.items()}
     assert sizes == {"train": (5977, 29885), "dev": (992, 4960)}
     matched = [note for note in prepared.notes if "that match a caption" in note]
-    assert sum(int(note.split()[-1]) for note in matched) == 34356                # 98.6 %
+    assert sum(int(note.split()[-1]) for note in matched) == 34356  # 98.6 %
 
     train = prepared.splits["train"]
     image = next(image for image in train["images"] if image["id"] == 1000268201)

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import TINY
 
 from captioner.checkpoint import load
 from captioner.data import read_dataset
 from captioner.errors import CheckpointError
+from captioner.evaluation import evaluate, score
 from captioner.model import new_model
 from captioner.options import DecodingOptions
 from captioner.resuming import STATE, Position, restore, store
 from captioner.tokenizer import tokenize
-from captioner.training import TrainingConfig, choose_precision, fit, learning_rate
+from captioner.training import TrainingConfig, _Run, choose_precision, fit, learning_rate
 from captioner.vocabulary import build_vocabulary
-
-from conftest import TINY
 
 
 def fresh_model(dataset):
@@ -28,7 +28,9 @@ def fresh_model(dataset):
 
 def config(folder, **changes):
     values = {"epochs": 3, "batch_size": 3, "precision": "fp32", "learning_rate": 0.01}
-    return TrainingConfig(output=str(folder / "run"), cache=str(folder / "cache"), **{**values, **changes})
+    return TrainingConfig(
+        output=str(folder / "run"), cache=str(folder / "cache"), **{**values, **changes}
+    )
 
 
 @pytest.mark.slow
@@ -121,8 +123,6 @@ def test_the_best_epoch_is_the_one_that_is_kept(drawn_pictures, tmp_path, monkey
     found = iter(["a red circle in the grey", "grey", "grey"])
 
     def validate(run):
-        from captioner.evaluation import score
-
         text = next(found)
         return score({p.id: text for p in dataset.pictures}, dataset, text.replace(" ", "-"))
 
@@ -188,14 +188,10 @@ def test_a_state_that_is_missing_broken_or_of_another_model_is_refused(tiny_mode
 
 def test_greedy_validation_is_what_captioning_greedily_gives(drawn_pictures, tmp_path):
     # The features are stored in half precision; the captions must not depend on it.
-    from captioner.training import _Run
-
     dataset = read_dataset(*drawn_pictures[:2])
     model = fresh_model(dataset)
     fit(model, dataset, dataset, config(tmp_path, epochs=10))
     run = _Run(model, dataset, dataset, config(tmp_path), False)
     scores = run._validate()
-    from captioner.evaluation import evaluate
-
     again = evaluate(model, dataset, DecodingOptions(beam_size=1))
-    assert scores.as_dict() == again.scores.as_dict()
+    assert scores == again

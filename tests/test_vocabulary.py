@@ -28,7 +28,9 @@ def test_it_is_the_same_after_saving(tmp_path):
 
 
 def test_no_frequent_word_is_refused():
-    with pytest.raises(DataError, match="no word is seen 5 times in the 2 different training words"):
+    with pytest.raises(
+        DataError, match="no word is seen 5 times in the 2 different training words"
+    ):
         build_vocabulary([["a", "dog"]])
 
 

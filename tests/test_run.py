@@ -1,0 +1,104 @@
+"""`train.py` as a user types it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from captioner.checkpoint import load
+from captioner.run import main
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = (
+    "--backbone test_efficientnet --image-size 64 --annotation-dim 16 --embedding-dim 16 "
+    "--hidden-dim 16 --attention-dim 8 --no-pretrained --min-count 1 --precision fp32"
+).split()
+
+
+@pytest.fixture
+def flags(drawn_pictures, tmp_path):
+    file, folder, _ = drawn_pictures
+    return [
+        *("--train-annotations", str(file), "--validation-annotations", str(file)),
+        *("--images", str(folder), "--cache", str(tmp_path / "cache")),
+        *("--output", str(tmp_path / "run"), *SMALL),
+    ]
+
+
+def test_it_trains_and_its_model_captions(flags, drawn_pictures, tmp_path, capsys):
+    assert main([*flags, "--epochs", "1"]) == 0
+    _, folder, captions = drawn_pictures
+    assert load(tmp_path / "run").caption(folder / next(iter(captions))).words
+    said = capsys.readouterr().err
+    assert "8 pictures with 8 captions to learn from" in said and "a grid of 2 x 2" in said
+
+
+def test_resume_alone_continues_with_everything_as_it_was(flags, tmp_path, monkeypatch, capsys):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("captioner.training._Run._finish_epoch", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            main([*flags, "--epochs", "2", "--save-every-steps", "1"])
+    moved = tmp_path / "moved"
+    (tmp_path / "run").rename(moved)
+    assert main(["--resume", str(moved)]) == 0
+    log = [json.loads(line) for line in (moved / "training/log.jsonl").open()]
+    assert [line["epoch"] for line in log] == [1, 2] and load(moved)
+    assert main(["--resume", str(moved)]) == 0  # there is nothing left to do
+
+
+def test_a_dry_run_checks_and_writes_nothing(flags, tmp_path):
+    assert main([*flags, "--dry-run"]) == 0
+    assert not (tmp_path / "run").exists() and not (tmp_path / "cache").exists()
+
+
+def test_a_second_run_does_not_overwrite_the_first(flags, capsys):
+    assert main([*flags, "--epochs", "1"]) == 0
+    assert main([*flags, "--epochs", "1"]) == 1
+    assert "holds a run already; go on with --resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ([], "give --train-annotations, --validation-annotations, --images, or --data and --root"),
+        (["--data", "coco"], "--data coco needs --root"),
+        (["--data", "coco", "--root", "nowhere"], "expected captions in nowhere"),
+        (["--resume", "nowhere"], "there is no run to resume in 'nowhere'"),
+        (["--epochs", "0"], "epochs must be at least 1"),
+    ],
+)
+def test_mistakes_are_said_in_one_sentence(change, said, capsys):
+    assert main(change) == 1
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+
+
+def test_wrong_flags_on_the_data_are_said_before_any_work(flags, capsys, tmp_path):
+    assert main([*flags, "--image-size", "100"]) == 1
+    assert "image_size 100 is no multiple" in capsys.readouterr().err
+    assert main([*flags, "--validation-annotations", "absent.json"]) == 1
+    assert "there is no captions file 'absent.json'" in capsys.readouterr().err
+    assert main([*flags, "--min-count", "99"]) == 1
+    assert "no word is seen 99 times" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_real_coco_in_its_own_layout_trains(flickr8k, tmp_path):
+    root = flickr8k.parent / "coco-mini"
+    words = [*SMALL, "--data", "coco", "--root", str(root), "--epochs", "1"]
+    words += ["--output", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
+    assert main(words) == 0
+    assert load(tmp_path / "run").caption(next((root / "val2017").iterdir())).words
+
+
+def test_the_script_at_the_top_is_the_command():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train.py"), "--help"], capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "--resume" in done.stdout and "--output" in done.stdout

@@ -27,7 +27,11 @@ def model_card(model: Captioner, scores: Scores | None) -> str:
     if scores is None:
         shown = "None: its training was stopped before the first validation."
     else:
-        values = "\n".join(f"| {k} | {v:.2f} |" for k, v in scores.as_dict().items() if "BLEU" in k)
+        values = "\n".join(
+            f"| {name} | {value:.2f} |"
+            for name, value in scores.as_dict().items()
+            if isinstance(value, float)
+        )
         shown = (
             f"On the validation split, {scores.images} pictures, greedy, 0-100:\n\n"
             f"| metric | score |\n|---|---|\n{values}\n\nSignature: `{scores.signature}`"

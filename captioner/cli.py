@@ -29,14 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments)
-    except CaptionerError as error:
-        return _refuse(error)
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         # Whoever reads has had enough, as `head` does; Python must not complain at exit either.
         sys.stdout = None
         return DONE
+    except (CaptionerError, OSError) as error:
+        return _refuse(error)
+    except KeyboardInterrupt:
+        return 130
 
 
 def caption(arguments: argparse.Namespace) -> int:
@@ -103,18 +103,21 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from captioner.evaluation import caption_dataset, describe, score
 
     options = _decoding_options(arguments)
+    if arguments.results and not arguments.results.parent.is_dir():
+        arguments.refuse(f"there is no folder {str(arguments.results.parent)!r} for the results")
     dataset = read_dataset(arguments.annotations, arguments.images)
     model = load(arguments.model)
     captions = caption_dataset(model, dataset, options)
     if arguments.results:
         results = [{"image_id": key, "caption": text} for key, text in captions.items()]
         arguments.results.write_text(json.dumps(results) + "\n")
-    scores = score(captions, dataset, describe(model, options)).as_dict()
+    scores = score(captions, dataset, describe(model, options), with_meteor=True).as_dict()
     if arguments.json:
         print(json.dumps(scores))
     else:
         for name, value in scores.items():
-            print(f"{name:10} {value:.2f}" if isinstance(value, float) else f"{name:10} {value}")
+            shown = f"{value:.2f}" if isinstance(value, float) else "-" if value is None else value
+            print(f"{name:10} {shown}")
     return DONE
 
 

@@ -1,14 +1,20 @@
 """Captions a whole data set and scores it."""
 
 import hashlib
+import sys
 from dataclasses import dataclass
 from importlib.metadata import version
+from statistics import fmean as mean
 
 import torch
 from tqdm import tqdm
 
 from captioner.data import CaptionDataset
+from captioner.errors import CaptionerError
 from captioner.metrics.bleu import BleuScore, bleu
+from captioner.metrics.cider import CiderD
+from captioner.metrics.meteor import meteor
+from captioner.metrics.rouge import rouge_l
 from captioner.model import BATCH_SIZE, Captioner
 from captioner.options import DecodingOptions
 from captioner.tokenizer import tokenize
@@ -16,34 +22,54 @@ from captioner.tokenizer import tokenize
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of one model on one data set.
+    """The scores of one model on one data set, all 0-100 but for CIDEr, which can go above.
 
     Attributes:
         bleu: with its counts.
+        rouge_l: mean over pictures.
+        cider: CIDEr-D, mean over pictures; document frequencies from these references.
+        meteor: none where it was not asked for or can't run.
         images: pictures scored.
         signature: all that a number depends on; equal signatures make comparable numbers.
     """
 
     bleu: BleuScore
+    rouge_l: float
+    cider: float
+    meteor: float | None
     images: int
     signature: str
 
     def as_dict(self) -> dict:
-        """JSON-ready, 0-100."""
-        values = {f"BLEU-{n}": round(value, 4) for n, value in enumerate(self.bleu.values, 1)}
-        return {**values, "images": self.images, "signature": self.signature}
+        """JSON-ready, under the names that papers use."""
+        return {
+            **{f"BLEU-{n}": value for n, value in enumerate(self.bleu.values, 1)},
+            "METEOR": self.meteor,
+            "ROUGE-L": self.rouge_l,
+            "CIDEr": self.cider,
+            "images": self.images,
+            "signature": self.signature,
+        }
 
 
 def evaluate(
-    model: Captioner, dataset: CaptionDataset, options: DecodingOptions | None = None
+    model: Captioner,
+    dataset: CaptionDataset,
+    options: DecodingOptions | None = None,
+    *,
+    with_meteor: bool = True,
 ) -> Scores:
     """Captions every picture once, freely, and scores it against all of its references.
+
+    Args:
+        with_meteor: run METEOR too, where it can run.
 
     Raises:
         ImageError: a picture can't be read.
     """
     options = options or DecodingOptions()
-    return score(caption_dataset(model, dataset, options), dataset, describe(model, options))
+    captions = caption_dataset(model, dataset, options)
+    return score(captions, dataset, describe(model, options), with_meteor=with_meteor)
 
 
 def caption_dataset(
@@ -62,21 +88,38 @@ def caption_dataset(
     return captions
 
 
-def score(captions: dict[int, str], dataset: CaptionDataset, made_by: str) -> Scores:
+def score(
+    captions: dict[int, str], dataset: CaptionDataset, made_by: str, *, with_meteor: bool = False
+) -> Scores:
     """Scores captions by picture id against the references of a data set.
 
     Args:
         made_by: what made the captions, for the signature.
+        with_meteor: run METEOR too; a line on stderr says why where it can't.
     """
-    references = [[tokenize(text) for text in picture.captions] for picture in dataset.pictures]
-    hypotheses = [tokenize(captions[picture.id]) for picture in dataset.pictures]
-    counts = {len(texts) for texts in references}
+    references = {p.id: [tokenize(text) for text in p.captions] for p in dataset.pictures}
+    hypotheses = {key: tokenize(captions[key]) for key in references}
+    pairs = list(references.values()), list(hypotheses.values())
+    cider = CiderD(references)
+    official = None
+    if with_meteor:
+        try:
+            official = meteor(*pairs)
+        except CaptionerError as error:
+            print(error, file=sys.stderr)
+    counts = {len(own) for own in references.values()}
     shown = str(counts.pop()) if len(counts) == 1 else f"{min(counts)}-{max(counts)}"
-    signature = (
-        f"captioner:{version('captioner')}|{made_by}|references:{shown}|case:lower"
-        f"|tokens:treebank-nltk{version('nltk')}|scale:0-100"
+    return Scores(
+        bleu=bleu(*pairs),
+        rouge_l=mean(map(rouge_l, *pairs)),
+        cider=mean(cider.score(key, words) for key, words in hypotheses.items()),
+        meteor=official,
+        images=len(hypotheses),
+        signature=(
+            f"captioner:{version('captioner')}|{made_by}|references:{shown}|case:lower"
+            f"|tokens:treebank-nltk{version('nltk')}|scale:0-100"
+        ),
     )
-    return Scores(bleu(references, hypotheses), len(hypotheses), signature)
 
 
 def describe(model: Captioner, options: DecodingOptions) -> str:

@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
             else {name: from_arguments(kind, arguments) for name, (kind, _) in _CONFIGS.items()}
         )
         return train(**configs, resume=bool(arguments.resume), dry_run=arguments.dry_run)
-    except (CaptionerError, ValueError) as error:
+    except (CaptionerError, ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
 

@@ -1,6 +1,7 @@
 """What several test files share: small models, and the real data where it is."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from captioner.model import ModelConfig, new_model
+from captioner.tokenizer import tokenize
 from captioner.vocabulary import Vocabulary
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -58,3 +60,14 @@ def flickr8k():
     if not folder.is_dir():
         pytest.skip("the real Flickr8k photos are not beside this repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_captions(flickr8k):
+    """References (four a picture) and hypotheses (the fifth) of 500 real pictures, as tokens."""
+    captions = {}
+    for line in (flickr8k / "Flickr8k_text" / "Flickr8k.token.txt").read_text().splitlines():
+        name, _, text = line.partition("#")
+        captions.setdefault(name, []).append(tokenize(text.partition("\t")[2]))
+    chosen = random.Random(0).sample([c for c in captions.values() if len(c) == 5], 500)
+    return [c[1:] for c in chosen], [c[0] for c in chosen]

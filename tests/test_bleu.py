@@ -1,10 +1,7 @@
-import random
-
 import pytest
 from nltk.translate.bleu_score import corpus_bleu
 
 from captioner.metrics.bleu import bleu
-from captioner.tokenizer import tokenize
 
 REFERENCES = [[line.split() for line in ("a dog runs on the grass", "a brown dog is running")]]
 
@@ -39,16 +36,6 @@ def test_what_can_not_be_scored_is_refused():
         bleu(REFERENCES, [["a"], ["b"]])
     with pytest.raises(ValueError, match="there is no caption to score"):
         bleu([], [])
-
-
-@pytest.fixture(scope="module")
-def real_captions(flickr8k):
-    captions = {}
-    for line in (flickr8k / "Flickr8k_text" / "Flickr8k.token.txt").read_text().splitlines():
-        name, _, text = line.partition("#")
-        captions.setdefault(name, []).append(tokenize(text.partition("\t")[2]))
-    chosen = random.Random(0).sample([c for c in captions.values() if len(c) == 5], 500)
-    return [c[1:] for c in chosen], [c[0] for c in chosen]
 
 
 def official_bleu(references, hypotheses):

@@ -95,6 +95,10 @@ def test_maps_and_report_are_written(model, photos, capsys, tmp_path):
         (["caption", "x.jpg", "--beam-size", "0"], "beam_size must be at least 1, not 0"),
         (["caption", "x.jpg", "--beam-size", "many"], "many"),
         (["evaluate", "--images", "x"], "--annotations"),
+        (
+            ["evaluate", "--annotations", "x", "--images", "x", "--results", "no/where.json"],
+            "there is no folder 'no' for the results",
+        ),
     ],
 )
 def test_wrong_usage_is_exit_code_two(words, said, capsys):
@@ -109,16 +113,22 @@ def test_a_missing_model_is_one_sentence(photos, capsys, tmp_path):
     assert err == f"captioner: there is no model directory '{tmp_path / 'absent'}'\n"
 
 
-def test_evaluate_prints_scores_and_writes_results(model, drawn_pictures, capsys, tmp_path):
+def test_evaluate_prints_scores_and_writes_results(
+    model, drawn_pictures, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("shutil.which", lambda name: None)  # no Java: METEOR is not given
     file, folder, _ = drawn_pictures
     results = tmp_path / "results.json"
     words = ("evaluate", "--annotations", file, "--images", folder, "--model", model)
-    code, out, _ = run(capsys, *words, "--results", results, "--json", "--beam-size", "2")
+    code, out, err = run(capsys, *words, "--results", results, "--json", "--beam-size", "2")
+    assert "METEOR needs Java" in err
     scores = json.loads(out[-1])
     assert code == 0 and scores["images"] == 8 and "beam:2" in scores["signature"]
+    assert scores["METEOR"] is None and {"BLEU-4", "ROUGE-L", "CIDEr"} <= scores.keys()
     assert {r["image_id"] for r in json.loads(results.read_text())} == set(range(1, 9))
     code, out, _ = run(capsys, *words)
     assert code == 0 and out[0].startswith("BLEU-1") and out[-1].startswith("signature")
+    assert "METEOR     -" in out
 
 
 def test_evaluate_says_what_is_missing(model, capsys, tmp_path):

@@ -13,8 +13,8 @@ PACKAGE = Path(captioner.__file__).parent
 # From the bottom of the house to its top; modules of one line know nothing of each other.
 LAYERS = [
     "errors",
-    "options geometry tokenizer losses metrics metrics.bleu",
-    "images vocabulary backbone attention decoding entities caption",
+    "options geometry tokenizer losses metrics metrics.bleu metrics.cider metrics.rouge",
+    "metrics.meteor images vocabulary backbone attention decoding entities caption",
     "encoder decoder data visual prepare",
     "model features report",
     "checkpoint evaluation resuming",
@@ -56,7 +56,10 @@ def test_heavy_libraries_have_one_owner(library, owner):
     assert users <= {owner}
 
 
-@pytest.mark.parametrize("name", "vocabulary tokenizer metrics.bleu prepare entities".split())
+TORCHLESS = "vocabulary tokenizer metrics.bleu metrics.cider metrics.rouge prepare entities"
+
+
+@pytest.mark.parametrize("name", TORCHLESS.split())
 def test_data_and_scores_know_no_torch(name):
     code = f"import sys, captioner.{name}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

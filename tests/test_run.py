@@ -51,6 +51,12 @@ def test_resume_alone_continues_with_everything_as_it_was(flags, tmp_path, monke
     assert main(["--resume", str(moved)]) == 0  # there is nothing left to do
 
 
+def test_an_output_that_can_not_be_written_is_said(flags, capsys, tmp_path):
+    (tmp_path / "file").touch()
+    assert main([*flags, "--output", str(tmp_path / "file" / "run")]) == 1
+    assert "Not a directory" in capsys.readouterr().err
+
+
 def test_a_dry_run_checks_and_writes_nothing(flags, tmp_path):
     assert main([*flags, "--dry-run"]) == 0
     assert not (tmp_path / "run").exists() and not (tmp_path / "cache").exists()

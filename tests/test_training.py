@@ -49,7 +49,7 @@ def test_eight_drawn_pictures_are_learnt_word_for_word(drawn_pictures, tmp_path)
             assert loaded.caption(folder / name, beam_size=beam_size).text == caption
     log = [json.loads(line) for line in (tmp_path / "run/training/log.jsonl").open()]
     assert [line["epoch"] for line in log] == list(range(1, 41))
-    assert log[-1]["BLEU-4"] == 100 and log[-1]["loss"] < 0.1 * log[0]["loss"]
+    assert log[-1]["BLEU-4"] == pytest.approx(100) and log[-1]["loss"] < 0.1 * log[0]["loss"]
     assert "| BLEU-4 | 100.00 |" in (tmp_path / "run/README.md").read_text()
 
 
@@ -193,5 +193,5 @@ def test_greedy_validation_is_what_captioning_greedily_gives(drawn_pictures, tmp
     fit(model, dataset, dataset, config(tmp_path, epochs=10))
     run = _Run(model, dataset, dataset, config(tmp_path), False)
     scores = run._validate()
-    again = evaluate(model, dataset, DecodingOptions(beam_size=1))
+    again = evaluate(model, dataset, DecodingOptions(beam_size=1), with_meteor=False)
     assert scores == again

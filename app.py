@@ -1,0 +1,44 @@
+"""Serves the web page: `python app.py --help`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from captioner.errors import CaptionerError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Loads the model and serves the page until it is stopped; gives the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="app.py", description="Serve a page that captions pictures and shows the attention."
+    )
+    parser.add_argument("--model", metavar="DIR", help="a model; without it, that of the package")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen at")
+    arguments = parser.parse_args(argv)
+    if not 1 <= arguments.port <= 65535:
+        parser.error(f"--port is {arguments.port}, but must lie between 1 and 65535")
+    try:
+        # Torch and gradio take seconds to import: wrong usage is told before.
+        from captioner.checkpoint import load
+
+        model = load(arguments.model)
+
+        from captioner.web.page import serve
+
+        serve(
+            model,
+            host=arguments.host,
+            port=arguments.port,
+            assets=Path(__file__).parent / "assets",
+        )
+    except CaptionerError as error:
+        print(f"app.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

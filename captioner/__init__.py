@@ -19,6 +19,7 @@ _PUBLIC = {
     "overlay": "visual",
     "read_dataset": "data",
     "save": "checkpoint",
+    "score": "scoring",
     "sheet": "visual",
 }
 __all__ = sorted(_PUBLIC)

@@ -1,7 +1,7 @@
 """The model card: what a checkpoint says about itself, for people."""
 
-from captioner.evaluation import Scores
 from captioner.model import Captioner
+from captioner.scoring import Scores
 
 _CARD = """# A captioner
 

@@ -1,4 +1,4 @@
-"""The commands: `captioner caption | evaluate | prepare`.
+"""The commands: `captioner caption | evaluate | score | prepare`.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 done, 1 some input failed or the
 command was refused, 2 wrong usage. What loads torch is imported only where a command needs it.
@@ -17,6 +17,7 @@ from captioner.options import DecodingOptions, add_options, from_arguments
 if TYPE_CHECKING:
     from captioner.caption import Caption
     from captioner.model import Captioner
+    from captioner.scoring import Scores
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 # Pictures that are read, captioned and printed together: large enough for the encoder's batch,
@@ -100,7 +101,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
     """`captioner evaluate`: captions a data set and prints its scores."""
     from captioner.checkpoint import load
     from captioner.data import read_dataset
-    from captioner.evaluation import caption_dataset, describe, score
+    from captioner.evaluation import caption_dataset, describe
+    from captioner.scoring import score as run
 
     options = _decoding_options(arguments)
     if arguments.results and not arguments.results.parent.is_dir():
@@ -111,13 +113,22 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.results:
         results = [{"image_id": key, "caption": text} for key, text in captions.items()]
         arguments.results.write_text(json.dumps(results) + "\n")
-    scores = score(captions, dataset, describe(model, options), with_meteor=True).as_dict()
-    if arguments.json:
-        print(json.dumps(scores))
-    else:
-        for name, value in scores.items():
-            shown = f"{value:.2f}" if isinstance(value, float) else "-" if value is None else value
-            print(f"{name:10} {shown}")
+    made_by = describe(model, options)
+    scores = run(captions, dataset.references(), made_by, with_meteor=True)
+    _print_scores(scores, arguments.json)
+    return DONE
+
+
+def score(arguments: argparse.Namespace) -> int:
+    """`captioner score`: scores captions of any model."""
+    from captioner.data import read_references, read_results
+    from captioner.scoring import name_captions
+    from captioner.scoring import score as run
+
+    references = read_references(arguments.annotations)
+    captions = read_results(arguments.results, references)
+    scores = run(captions, references, name_captions(captions), with_meteor=True)
+    _print_scores(scores, arguments.json)
     return DONE
 
 
@@ -160,6 +171,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--results", type=Path, metavar="FILE", help="write the captions here, COCO results format")
     add("--json", action="store_true", help="print the scores as one JSON object")
 
+    _, add = _command(commands, "score", score, "score captions of any model")
+    add("--annotations", type=Path, required=True, help="COCO captions JSON")
+    add("--results", type=Path, required=True, help="its captions, COCO results format")
+    add("--json", action="store_true", help="print the scores as one JSON object")
+
     _, add = _command(commands, "prepare", prepare, "turn a data set into COCO captions JSON")
     add("layout", help="how the data set is laid out: flickr8k or coco")
     add("source", help="folder of the data set as it is distributed")
@@ -186,6 +202,16 @@ def _decoding_options(arguments: argparse.Namespace) -> DecodingOptions:
         return from_arguments(DecodingOptions, arguments)
     except ValueError as error:
         arguments.refuse(str(error))
+
+
+def _print_scores(scores: "Scores", as_json: bool) -> None:
+    values = scores.as_dict()
+    if as_json:
+        print(json.dumps(values))
+    else:
+        for name, value in values.items():
+            shown = f"{value:.2f}" if isinstance(value, float) else "-" if value is None else value
+            print(f"{name:10} {shown}")
 
 
 def _print_failure(path: Any, error: Exception, as_json: bool) -> None:

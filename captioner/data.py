@@ -1,23 +1,19 @@
-"""Pictures with captions, from COCO captions JSON, and batches of them for training.
+"""Pictures with captions, from COCO captions JSON, and captions in COCO's results format.
 
-The captions of one picture stay together in a batch, so that its features are computed once.
-Letters: P pictures, K captions a picture, B = P * K, T steps.
+Knows no torch: captions can be scored without it.
 """
 
 import contextlib
 import io
-import random
-from collections import defaultdict
+import json
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from pycocotools.coco import COCO
-from torch import Tensor
 
 from captioner.errors import DataError
-from captioner.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -38,9 +34,13 @@ class CaptionDataset:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def references(self) -> dict[int, list[str]]:
+        """The captions by picture id."""
+        return {picture.id: list(picture.captions) for picture in self.pictures}
+
 
 def read_dataset(annotations: Path, images: Path) -> CaptionDataset:
-    """Reads a COCO captions JSON.
+    """Reads a COCO captions JSON with its pictures.
 
     Args:
         annotations: the JSON file of one split.
@@ -50,18 +50,50 @@ def read_dataset(annotations: Path, images: Path) -> CaptionDataset:
         DataError: the file or folder is missing or malformed, a picture file is absent, or a
             picture has no caption.
     """
-    if not annotations.is_file():
-        raise DataError(f"there is no captions file {str(annotations)!r}")
     if not images.is_dir():
         raise DataError(f"there is no folder of images {str(images)!r}")
+    return make_dataset(_read_captions(annotations), images, str(annotations))
+
+
+def read_references(annotations: Path) -> dict[int, list[str]]:
+    """Reads the captions of a COCO captions JSON by picture id; the pictures are not needed.
+
+    Raises:
+        DataError: the file is missing or malformed, or a picture has no caption.
+    """
+    captions = _read_captions(annotations)
+    said = _captions_by_picture(captions)
+    references = {image["id"]: said[image["id"]] for image in captions["images"]}
+    _refuse(annotations, "pictures without a caption", [k for k, v in references.items() if not v])
+    _refuse(annotations, "captions of pictures that are not in it", list(said.keys() - references))
+    return references
+
+
+def read_results(path: Path, references: dict[int, list[str]]) -> dict[int, str]:
+    """Reads captions in COCO's results format: exactly one for each picture with references.
+
+    Args:
+        path: a JSON list of `{"image_id", "caption"}`; an id may be a string of digits.
+        references: by picture id.
+
+    Raises:
+        DataError: the file is missing or malformed, a picture has no caption or several, a caption
+            is empty, or a picture has no reference.
+    """
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
-            captions = COCO(str(annotations)).dataset
-        return make_dataset(captions, images, str(annotations))
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        found = [(int(r["image_id"]), r["caption"]) for r in json.loads(path.read_text())]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{str(annotations)!r} is no COCO captions JSON: {error or type(error).__name__}"
+            f"{str(path)!r} is no COCO results JSON, a list of image_id and caption: "
+            f"{type(error).__name__}: {error}"
         ) from error
+    counts = Counter(key for key, _ in found)
+    hollow = [key for key, text in found if not isinstance(text, str) or not text.strip()]
+    _refuse(path, "pictures with more than one caption", [k for k, n in counts.items() if n > 1])
+    _refuse(path, "results for pictures without reference", list(counts.keys() - references))
+    _refuse(path, "pictures without a result", [key for key in references if key not in counts])
+    _refuse(path, "empty captions", hollow)
+    return dict(found)
 
 
 def make_dataset(captions: dict, images: Path, name: str) -> CaptionDataset:
@@ -75,68 +107,45 @@ def make_dataset(captions: dict, images: Path, name: str) -> CaptionDataset:
     Raises:
         DataError: there is no picture, one has no caption, or its file is absent.
     """
-    said = defaultdict(list)
-    for annotation in captions["annotations"]:
-        said[annotation["image_id"]].append(annotation["caption"])
+    said = _captions_by_picture(captions)
     pictures = tuple(
         Picture(image["id"], images / image["file_name"], tuple(said[image["id"]]))
         for image in captions["images"]
     )
     if not pictures:
         raise DataError(f"there is no picture in {name!r}")
-    for fault, found in {
-        "without a caption": [p.id for p in pictures if not p.captions],
-        "whose file is absent": [str(p.path) for p in pictures if not p.path.is_file()],
-    }.items():
-        if found:
-            raise DataError(f"{name!r} has {len(found)} pictures {fault}, first {found[0]!r}")
+    absent = [p.path for p in pictures if not p.path.is_file()]
+    _refuse(name, "pictures without a caption", [p.id for p in pictures if not p.captions])
+    _refuse(name, "pictures whose file is absent", absent)
     return CaptionDataset(pictures)
 
 
-def pad_captions(pictures: Sequence[Sequence[Sequence[int]]]) -> Tensor:
-    """Encoded captions to decoder inputs: `<start>` and the words, then `<pad>`.
-
-    A picture with fewer captions than another gets rows of padding, so that every picture of the
-    batch has K rows.
-
-    Args:
-        pictures: for each of P pictures its encoded captions.
-
-    Returns:
-        (P * K, T), the rows of one picture side by side.
-    """
-    rows = max(map(len, pictures))
-    steps = 1 + max(len(caption) for captions in pictures for caption in captions)
-    inputs = torch.full((len(pictures), rows, steps), Vocabulary.pad)
-    for p, captions in enumerate(pictures):
-        for k, caption in enumerate(captions):
-            inputs[p, k, : 1 + len(caption)] = torch.tensor([Vocabulary.start, *caption])
-    return inputs.flatten(0, 1)
+def _read_captions(path: Path) -> dict:
+    if not path.is_file():
+        raise DataError(f"there is no captions file {str(path)!r}")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
+            captions = COCO(str(path)).dataset
+        # What is read later is looked at here, where the file can be named.
+        for image in captions["images"]:
+            image["id"], image["file_name"]
+        for annotation in captions["annotations"]:
+            annotation["image_id"], annotation["caption"]
+    except (ValueError, KeyError, TypeError, AssertionError) as error:
+        raise DataError(
+            f"{str(path)!r} is no COCO captions JSON: {type(error).__name__}: {error}"
+        ) from error
+    return captions
 
 
-def next_words(inputs: Tensor) -> Tensor:
-    """The word after each real word of the inputs (B, T): (N,), the last one `<end>`."""
-    following = torch.cat([inputs[:, 1:], torch.full_like(inputs[:, :1], Vocabulary.pad)], dim=1)
-    real = inputs != Vocabulary.pad
-    return torch.where(following == Vocabulary.pad, Vocabulary.end, following)[real]
+def _captions_by_picture(captions: dict) -> dict[int, list[str]]:
+    said = defaultdict(list)
+    for annotation in captions["annotations"]:
+        said[annotation["image_id"]].append(annotation["caption"])
+    return said
 
 
-def bucketed_batches(lengths: Sequence[int], batch_size: int, seed: str) -> list[list[int]]:
-    """Shuffled batches of pictures whose longest captions are about equally long.
-
-    Less padding: with everything shuffled, each batch is as long as the longest of all captions.
-
-    Args:
-        lengths: words in the longest caption of each picture.
-        batch_size: pictures in a batch; the last batch may be smaller.
-        seed: the same seed gives the same batches.
-    """
-    draw = random.Random(seed)
-    order = draw.sample(range(len(lengths)), len(lengths))
-    window = 32 * batch_size
-    batches = []
-    for first in range(0, len(order), window):
-        near = sorted(order[first : first + window], key=lengths.__getitem__)
-        batches += [near[i : i + batch_size] for i in range(0, len(near), batch_size)]
-    draw.shuffle(batches)
-    return batches
+def _refuse(source: Path | str, fault: str, found: Sequence) -> None:
+    if found:
+        shown = ", ".join(map(str, found[:5])) + (", ..." if len(found) > 5 else "")
+        raise DataError(f"{str(source)!r} has {len(found)} {fault}: {shown}")

@@ -18,15 +18,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from captioner.batches import bucketed_batches, next_words, pad_captions
 from captioner.card import model_card
 from captioner.checkpoint import save
-from captioner.data import CaptionDataset, bucketed_batches, next_words, pad_captions
-from captioner.evaluation import Scores, describe, score
+from captioner.data import CaptionDataset
+from captioner.evaluation import describe
 from captioner.features import cached_features
 from captioner.losses import caption_loss, doubly_stochastic_penalty, mean_entropy
 from captioner.model import Captioner
 from captioner.options import DecodingOptions, option
 from captioner.resuming import Position, restore, store
+from captioner.scoring import Scores, score
 from captioner.tokenizer import tokenize
 from captioner.vocabulary import Vocabulary
 
@@ -210,7 +212,7 @@ class _Run:
                 found = model.decode(model.encoder.annotate(batch), GREEDY)
             for picture, (best, *_) in zip(pictures[first : first + 64], found):
                 captions[picture.id] = " ".join(model.vocabulary.decode(best.tokens))
-        return score(captions, self.validation_set, describe(model, GREEDY))
+        return score(captions, self.validation_set.references(), describe(model, GREEDY))
 
     def _features(self, dataset: CaptionDataset, label: str) -> np.ndarray:
         return cached_features(

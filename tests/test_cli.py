@@ -139,6 +139,20 @@ def test_evaluate_says_what_is_missing(model, capsys, tmp_path):
     assert code == 1 and err == f"captioner: there is no captions file '{absent}'\n"
 
 
+def test_score_takes_the_captions_of_any_model(drawn_pictures, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)  # no Java: METEOR is not given
+    file, _, captions = drawn_pictures
+    results = tmp_path / "results.json"
+    human = [{"image_id": i, "caption": text} for i, text in enumerate(captions.values(), 1)]
+    results.write_text(json.dumps(human))
+    code, out, _ = run(capsys, "score", "--annotations", file, "--results", results, "--json")
+    scores = json.loads(out[-1])
+    assert code == 0 and scores["BLEU-4"] == pytest.approx(100) and scores["images"] == 8
+    results.write_text(json.dumps(human[3:]))
+    code, out, err = run(capsys, "score", "--annotations", file, "--results", results)
+    assert code == 1 and not out and "has 3 pictures without a result: 1, 2, 3" in err
+
+
 def test_prepare_writes_the_splits_and_says_so(capsys, tmp_path):
     code, out, err = run(capsys, "prepare", "nonsense", tmp_path, "--output", tmp_path)
     assert code == 2 and "unknown layout 'nonsense'; choose one of flickr8k, coco" in err

@@ -1,19 +1,9 @@
 import json
 
 import pytest
-import torch
 
-from captioner.data import (
-    bucketed_batches,
-    make_dataset,
-    next_words,
-    pad_captions,
-    read_dataset,
-)
+from captioner.data import make_dataset, read_dataset, read_references, read_results
 from captioner.errors import DataError
-from captioner.vocabulary import Vocabulary
-
-PAD, START, END = Vocabulary.pad, Vocabulary.start, Vocabulary.end
 
 
 def test_pictures_come_with_all_their_captions(drawn_pictures):
@@ -29,7 +19,7 @@ def test_pictures_come_with_all_their_captions(drawn_pictures):
     ("change", "message"),
     [
         (lambda d: d["images"].clear(), "there is no picture in"),
-        (lambda d: d["annotations"].pop(), "has 1 pictures without a caption, first 8"),
+        (lambda d: d["annotations"].pop(), "has 1 pictures without a caption: 8"),
         (
             lambda d: d["images"][0].update(file_name="no.png"),
             "has 1 pictures whose file is absent",
@@ -74,38 +64,37 @@ def test_a_dataset_can_be_made_without_a_file(tmp_path):
     assert (picture.id, picture.captions) == (7, ("a dog", "dogs"))
 
 
-def test_captions_of_a_picture_stay_side_by_side_and_missing_ones_are_padding():
-    inputs = pad_captions([[[5, 6], [7]], [[8, 9, 10]]])
-    assert inputs.tolist() == [
-        [START, 5, 6, PAD],
-        [START, 7, PAD, PAD],
-        [START, 8, 9, 10],
-        [PAD] * 4,
-    ]
+def test_references_need_no_pictures(drawn_pictures, tmp_path):
+    file, _, captions = drawn_pictures
+    assert list(read_references(file).values()) == [[text] for text in captions.values()]
 
 
-def test_the_next_word_is_the_word_after_and_at_last_the_end():
-    inputs = pad_captions([[[5, 6], [7]], [[8, 9, 10]]])
-    assert next_words(inputs).tolist() == [5, 6, END, 7, END, 8, 9, 10, END]
+def test_results_are_read_in_any_order_and_with_ids_as_digits(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text('[{"image_id": "7", "caption": "a"}, {"image_id": 5, "caption": "b", "x": 1}]')
+    assert read_results(path, {5: ["a"], 7: ["b"]}) == {7: "a", 5: "b"}
 
 
-def test_a_picture_without_words_learns_to_end():
-    inputs = pad_captions([[[]]])
-    assert inputs.tolist() == [[START]] and next_words(inputs).tolist() == [END]
-
-
-def test_every_picture_is_in_one_batch_and_the_seed_decides_which():
-    lengths = torch.randint(3, 30, (1000,)).tolist()
-    batches = bucketed_batches(lengths, 32, "0/0")
-    assert sorted(i for batch in batches for i in batch) == list(range(1000))
-    assert len(batches) == 32 and max(map(len, batches)) == 32
-    assert batches == bucketed_batches(lengths, 32, "0/0") != bucketed_batches(lengths, 32, "0/1")
-
-
-def test_batches_hold_captions_of_about_one_length():
-    lengths = torch.randint(3, 30, (1024,)).tolist()
-    batches = bucketed_batches(lengths, 32, "1")
-    spread = [max(lengths[i] for i in b) - min(lengths[i] for i in b) for b in batches]
-    assert max(spread) <= 2
-    longest = [max(lengths[i] for i in batch) for batch in batches]
-    assert longest != sorted(longest)  # short and long batches come mixed
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is no COCO results JSON"),
+        ('{"image_id": 1}', "is no COCO results JSON"),
+        ('[{"image_id": 5}]', "is no COCO results JSON.*KeyError: 'caption'"),
+        ('[{"image_id": "dog.jpg", "caption": "a"}]', "is no COCO results JSON.*dog.jpg"),
+        ('[{"image_id": 5, "caption": "a"}]', "has 2 pictures without a result: 6, 7"),
+        ('[{"image_id": %d, "caption": "a"}]', "has 1 results for pictures without reference: 8"),
+        ('[{"image_id": 5, "caption": "a"}, {"image_id": "5", "caption": "a"}]', "more than one"),
+        ('[{"image_id": 5, "caption": " "}]', "has 1 empty captions: 5"),
+        ('[{"image_id": 5, "caption": null}]', "has 1 empty captions: 5"),
+    ],
+)
+def test_results_that_do_not_fit_are_refused_with_the_ids_and_the_count(tmp_path, text, message):
+    path = tmp_path / "results.json"
+    rest = '[{"image_id": 6, "caption": "a"}, {"image_id": 7, "caption": "a"}]'
+    if "empty" in message:
+        text = text[:-1] + ", " + rest[1:]
+    path.write_text(text % 8 if "%d" in text else text)
+    with pytest.raises(DataError, match=message) as caught:
+        read_results(path, {5: ["a"], 6: ["a"], 7: ["a"]})
+    assert str(path) in str(caught.value)

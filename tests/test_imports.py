@@ -15,7 +15,7 @@ LAYERS = [
     "errors",
     "options geometry tokenizer losses metrics metrics.bleu metrics.cider metrics.rouge",
     "metrics.meteor images vocabulary backbone attention decoding entities caption",
-    "encoder decoder data visual prepare",
+    "encoder decoder data batches visual prepare scoring",
     "model features report",
     "checkpoint evaluation resuming",
     "card",
@@ -56,7 +56,9 @@ def test_heavy_libraries_have_one_owner(library, owner):
     assert users <= {owner}
 
 
-TORCHLESS = "vocabulary tokenizer metrics.bleu metrics.cider metrics.rouge prepare entities"
+TORCHLESS = "vocabulary tokenizer metrics.bleu metrics.cider metrics.rouge data scoring prepare"
+    "vocabulary tokenizer metrics.bleu metrics.cider metrics.rouge prepare entities data scoring"
+)
 
 
 @pytest.mark.parametrize("name", TORCHLESS.split())

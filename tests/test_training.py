@@ -11,10 +11,11 @@ from conftest import TINY
 from captioner.checkpoint import load
 from captioner.data import read_dataset
 from captioner.errors import CheckpointError
-from captioner.evaluation import evaluate, score
+from captioner.evaluation import evaluate
 from captioner.model import new_model
 from captioner.options import DecodingOptions
 from captioner.resuming import STATE, Position, restore, store
+from captioner.scoring import score
 from captioner.tokenizer import tokenize
 from captioner.training import TrainingConfig, _Run, choose_precision, fit, learning_rate
 from captioner.vocabulary import build_vocabulary
@@ -124,7 +125,8 @@ def test_the_best_epoch_is_the_one_that_is_kept(drawn_pictures, tmp_path, monkey
 
     def validate(run):
         text = next(found)
-        return score({p.id: text for p in dataset.pictures}, dataset, text.replace(" ", "-"))
+        captions = {p.id: text for p in dataset.pictures}
+        return score(captions, dataset.references(), text.replace(" ", "-"))
 
     monkeypatch.setattr("captioner.training._Run._validate", validate)
     position = fit(model, dataset, dataset, config(tmp_path))

@@ -57,8 +57,6 @@ def test_heavy_libraries_have_one_owner(library, owner):
 
 
 TORCHLESS = "vocabulary tokenizer metrics.bleu metrics.cider metrics.rouge data scoring prepare"
-    "vocabulary tokenizer metrics.bleu metrics.cider metrics.rouge prepare entities data scoring"
-)
 
 
 @pytest.mark.parametrize("name", TORCHLESS.split())

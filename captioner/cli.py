@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="captioner", description="Captions pictures and shows where it looked for each word."
     )
+    top.add_argument("--version", action="version", version=f"captioner {version('captioner')}")
     commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     parser, add = _command(commands, "caption", caption, "caption pictures")

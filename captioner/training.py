@@ -41,13 +41,15 @@ class TrainingConfig:
     """How a captioner is trained."""
 
     output: str = option("runs/captioner", "folder for the checkpoint and what resuming needs")
-    epochs: int = option(12, "passes over the training pictures")
+    epochs: int = option(10, "passes over the training pictures")
     batch_size: int = option(32, "pictures in a step, each with all of its captions")
     learning_rate: float = option(1e-3, "highest learning rate of Adam")
     warm_up: float = option(0.05, "share of the steps until the learning rate is highest")
     gradient_clip: float = option(1.0, "largest norm of the gradient")
     label_smoothing: float = option(0.0, "share of probability spread over all words")
-    doubly_stochastic_weight: float = option(1.0, "weight of looking everywhere once")
+    # The paper's 1 is for 196 cells. On 64 it keeps the maps flat: in the second epoch their entropy
+    # was about 4.1 of at most 4.16 nats, with 0.1 it was 4.0.
+    doubly_stochastic_weight: float = option(0.1, "weight of looking everywhere once; paper: 1")
     precision: str = option("auto", "of the products in training", ("auto", *PRECISIONS))
     seed: int = option(0, "of the weights, the order of the pictures and the dropout")
     save_every_steps: int = option(0, "steps between saved states; 0: after each epoch")
@@ -169,7 +171,6 @@ class _Run:
             group["lr"] = rate
         inputs = pad_captions([self.captions[picture] for picture in batch])  # (B, T)
         real, targets = inputs != Vocabulary.pad, next_words(inputs)
-        # A sorted read of the memory-mapped file, put back in the order of the batch.
         features = torch.from_numpy(np.stack([self.features[picture] for picture in batch]))
         with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
             annotations = model.encoder.annotate(features.float())

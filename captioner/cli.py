@@ -8,7 +8,9 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,6 @@ from captioner.options import DecodingOptions, add_options, from_arguments
 if TYPE_CHECKING:
     from captioner.caption import Caption
     from captioner.model import Captioner
-    from captioner.scoring import Scores
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 # Pictures that are read, captioned and printed together: large enough for the encoder's batch,
@@ -103,7 +104,6 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from captioner.checkpoint import load
     from captioner.data import read_dataset
     from captioner.evaluation import caption_dataset, describe
-    from captioner.scoring import score as run
 
     options = _decoding_options(arguments)
     if arguments.results and not arguments.results.parent.is_dir():
@@ -114,9 +114,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.results:
         results = [{"image_id": key, "caption": text} for key, text in captions.items()]
         arguments.results.write_text(json.dumps(results) + "\n")
-    made_by = describe(model, options)
-    scores = run(captions, dataset.references(), made_by, with_meteor=True)
-    _print_scores(scores, arguments.json)
+    _score(arguments, captions, dataset.references(), describe(model, options))
     return DONE
 
 
@@ -124,12 +122,10 @@ def score(arguments: argparse.Namespace) -> int:
     """`captioner score`: scores captions of any model."""
     from captioner.data import read_references, read_results
     from captioner.scoring import name_captions
-    from captioner.scoring import score as run
 
     references = read_references(arguments.annotations)
     captions = read_results(arguments.results, references)
-    scores = run(captions, references, name_captions(captions), with_meteor=True)
-    _print_scores(scores, arguments.json)
+    _score(arguments, captions, references, name_captions(captions))
     return DONE
 
 
@@ -171,12 +167,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--images", type=Path, required=True, metavar="DIR", help="folder of its pictures")
     _model_options(parser)
     add("--results", type=Path, metavar="FILE", help="write the captions here, COCO results format")
-    add("--json", action="store_true", help="print the scores as one JSON object")
+    _score_options(parser)
 
-    _, add = _command(commands, "score", score, "score captions of any model")
+    parser, add = _command(commands, "score", score, "score captions of any model")
     add("--annotations", type=Path, required=True, help="COCO captions JSON")
     add("--results", type=Path, required=True, help="its captions, COCO results format")
-    add("--json", action="store_true", help="print the scores as one JSON object")
+    _score_options(parser)
 
     _, add = _command(commands, "prepare", prepare, "turn a data set into COCO captions JSON")
     add("layout", help="how the data set is laid out: flickr8k or coco")
@@ -199,6 +195,14 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
     add_options(parser, DecodingOptions, "decoding")
 
 
+def _score_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--json", action="store_true", help="print the scores as one JSON object")
+    add("--against", type=Path, metavar="FILE", help="other results, compared by paired bootstrap")
+    add("--per-image", type=Path, metavar="FILE", help="write the scores of each picture here")
+    add("--train-annotations", type=Path, metavar="FILE", help="count captions not found in these")
+
+
 def _decoding_options(arguments: argparse.Namespace) -> DecodingOptions:
     try:
         return from_arguments(DecodingOptions, arguments)
@@ -206,14 +210,46 @@ def _decoding_options(arguments: argparse.Namespace) -> DecodingOptions:
         arguments.refuse(str(error))
 
 
-def _print_scores(scores: "Scores", as_json: bool) -> None:
+def _score(
+    arguments: argparse.Namespace,
+    captions: dict[int, str],
+    references: dict[int, list[str]],
+    made_by: str,
+) -> None:
+    """Scores captions and prints what `_score_options` ask for."""
+    from captioner.data import read_references, read_results
+    from captioner.scoring import name_captions, share_new
+    from captioner.scoring import score as run
+
+    scores = run(captions, references, made_by, with_meteor=True)
     values = scores.as_dict()
-    if as_json:
-        print(json.dumps(values))
-    else:
-        for name, value in values.items():
-            shown = f"{value:.2f}" if isinstance(value, float) else "-" if value is None else value
-            print(f"{name:10} {shown}")
+    if arguments.train_annotations:
+        training = chain(*read_references(arguments.train_annotations).values())
+        values["new"] = share_new(captions.values(), training)
+    values["intervals"] = {name: list(ends) for name, ends in scores.intervals().items()}
+    if arguments.against:
+        others = read_results(arguments.against, references)
+        compared = scores.against(run(others, references, name_captions(others)))
+        values["against"] = {name: asdict(one) for name, one in compared.items()}
+    if arguments.per_image:
+        arguments.per_image.write_text(json.dumps(scores.per_image.as_list()) + "\n")
+    print(json.dumps(values) if arguments.json else _score_table(values))
+
+
+def _score_table(values: dict) -> str:
+    intervals, compared = values.pop("intervals"), values.pop("against", {})
+    lines = []
+    for name, value in values.items():
+        shown = f"{value:.2f}" if isinstance(value, float) else "-" if value is None else value
+        line = f"{name:13} {shown}"
+        if name in intervals:
+            low, high = intervals[name]
+            line += f"   95 %: {low:.2f} to {high:.2f}"
+        if name in compared:
+            one = compared[name]
+            line += f"   against: {one['difference']:+.2f}, better in {one['better']:.1%} of rounds"
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _print_failure(path: Any, error: Exception, as_json: bool) -> None:

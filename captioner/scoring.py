@@ -2,17 +2,54 @@
 
 import hashlib
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from statistics import fmean
+from itertools import chain
+
+import numpy as np
 
 from captioner.errors import CaptionerError
-from captioner.metrics.bleu import BleuScore, bleu
+from captioner.metrics.bleu import BleuScore, bleu, bleu_counts, bleu_values
+from captioner.metrics.bootstrap import ROUNDS, Comparison, compare, draw_rounds, interval
 from captioner.metrics.cider import CiderD
 from captioner.metrics.meteor import meteor
 from captioner.metrics.rouge import rouge_l
 from captioner.tokenizer import tokenize
+
+
+@dataclass(frozen=True)
+class ImageScores:
+    """What each picture adds to the scores; N pictures in one order.
+
+    Attributes:
+        ids: of the pictures.
+        bleu_counts: (N, 10), see `metrics.bleu.bleu_counts`.
+        rouge_l, cider: (N,).
+    """
+
+    ids: tuple[int, ...]
+    bleu_counts: np.ndarray
+    rouge_l: np.ndarray
+    cider: np.ndarray
+
+    def as_list(self) -> list[dict]:
+        """JSON-ready, one entry a picture; BLEU-4 is that of the one caption."""
+        blue = bleu_values(self.bleu_counts)[:, 3]
+        columns = zip(self.ids, blue.tolist(), self.rouge_l.tolist(), self.cider.tolist())
+        names = ("image_id", "BLEU-4", "ROUGE-L", "CIDEr")
+        return [dict(zip(names, row)) for row in columns]
+
+    def resampled(self, rounds: np.ndarray) -> dict[str, np.ndarray]:
+        """Each score in each round of drawn pictures: (R, N) to (R,)."""
+        blue = bleu_values(rounds @ self.bleu_counts)
+        named = {f"BLEU-{n}": blue[:, n - 1] for n in range(1, 5)}
+        size = len(self.ids)
+        # The document frequencies of CIDEr stay those of all pictures.
+        return named | {
+            "ROUGE-L": rounds @ self.rouge_l / size,
+            "CIDEr": rounds @ self.cider / size,
+        }
 
 
 @dataclass(frozen=True)
@@ -24,16 +61,22 @@ class Scores:
         rouge_l: mean over pictures.
         cider: CIDEr-D, mean over pictures; document frequencies from these references.
         meteor: none where it was not asked for or can't run.
+        distinct: different n-grams among all n-grams of the captions, for 1 and 2 words.
+        vocabulary: different words in the captions.
         images: pictures scored.
         signature: all that a number depends on; equal signatures make comparable numbers.
+        per_image: what each picture adds.
     """
 
     bleu: BleuScore
     rouge_l: float
     cider: float
     meteor: float | None
+    distinct: tuple[float, float]
+    vocabulary: int
     images: int
     signature: str
+    per_image: ImageScores = field(compare=False, repr=False)
 
     def as_dict(self) -> dict:
         """JSON-ready, under the names that papers use."""
@@ -42,8 +85,34 @@ class Scores:
             "METEOR": self.meteor,
             "ROUGE-L": self.rouge_l,
             "CIDEr": self.cider,
+            "length-ratio": 100 * self.bleu.hypothesis_length / max(1, self.bleu.reference_length),
+            "distinct-1": self.distinct[0],
+            "distinct-2": self.distinct[1],
+            "vocabulary": self.vocabulary,
             "images": self.images,
             "signature": self.signature,
+        }
+
+    def intervals(self, rounds: int = ROUNDS, seed: int = 0) -> dict[str, tuple[float, float]]:
+        """The middle 95 % of each score over bootstrap rounds; METEOR has none."""
+        drawn = self.per_image.resampled(draw_rounds(self.images, rounds, seed))
+        return {name: interval(values) for name, values in drawn.items()}
+
+    def against(
+        self, other: "Scores", rounds: int = ROUNDS, seed: int = 0
+    ) -> dict[str, Comparison]:
+        """Compares these scores with others by a paired bootstrap over the pictures.
+
+        Raises:
+            ValueError: the two are not of the same pictures.
+        """
+        if self.per_image.ids != other.per_image.ids:
+            raise ValueError("only scores of the same pictures can be compared")
+        drawn = draw_rounds(self.images, rounds, seed)
+        own, theirs = self.per_image.resampled(drawn), other.per_image.resampled(drawn)
+        values, other_values = self.as_dict(), other.as_dict()
+        return {
+            name: compare(values[name], other_values[name], own[name], theirs[name]) for name in own
         }
 
 
@@ -71,21 +140,43 @@ def score(
     wanted = {key: [tokenize(text) for text in own] for key, own in references.items()}
     said = {key: tokenize(captions[key]) for key in wanted}
     pairs = list(wanted.values()), list(said.values())
+    total = bleu(*pairs)  # refuses what can't be scored
     cider = CiderD(wanted)
+    per_image = ImageScores(
+        ids=tuple(said),
+        bleu_counts=np.stack(list(map(bleu_counts, *pairs))),
+        rouge_l=np.array(list(map(rouge_l, *pairs))),
+        cider=np.array([cider.score(key, words) for key, words in said.items()]),
+    )
     return Scores(
-        bleu=bleu(*pairs),
-        rouge_l=fmean(map(rouge_l, *pairs)),
-        cider=fmean(cider.score(key, words) for key, words in said.items()),
+        bleu=total,
+        rouge_l=float(per_image.rouge_l.mean()),
+        cider=float(per_image.cider.mean()),
         meteor=_meteor(*pairs) if with_meteor else None,
+        distinct=(_distinct(said.values(), 1), _distinct(said.values(), 2)),
+        vocabulary=len(set(chain(*said.values()))),
         images=len(said),
         signature=_signature(made_by, references),
+        per_image=per_image,
     )
+
+
+def share_new(captions: Iterable[str], training_captions: Iterable[str]) -> float:
+    """How many of the captions, 0-100, say what no training caption says word for word."""
+    known = {tuple(tokenize(text)) for text in training_captions}
+    new = [tuple(tokenize(text)) not in known for text in captions]
+    return 100 * sum(new) / max(1, len(new))
 
 
 def name_captions(captions: Mapping[int, str]) -> str:
     """Names captions of any origin by a fingerprint, for the signature."""
     digest = hashlib.sha256(repr(sorted(captions.items())).encode())
     return f"captions:{digest.hexdigest()[:8]}"
+
+
+def _distinct(captions: Iterable[Sequence[str]], n: int) -> float:
+    ngrams = [tuple(words[i : i + n]) for words in captions for i in range(len(words) - n + 1)]
+    return 100 * len(set(ngrams)) / max(1, len(ngrams))
 
 
 def _meteor(references: Sequence, hypotheses: Sequence) -> float | None:

@@ -47,8 +47,8 @@ class TrainingConfig:
     warm_up: float = option(0.05, "share of the steps until the learning rate is highest")
     gradient_clip: float = option(1.0, "largest norm of the gradient")
     label_smoothing: float = option(0.0, "share of probability spread over all words")
-    # The paper's 1 is for 196 cells. On 64 it keeps the maps flat: in the second epoch their entropy
-    # was about 4.1 of at most 4.16 nats, with 0.1 it was 4.0.
+    # The paper's 1 is for 196 cells. On 64 it keeps the maps flat: in the second epoch their
+    # entropy was about 4.1 of at most 4.16 nats, with 0.1 it was 4.0.
     doubly_stochastic_weight: float = option(0.1, "weight of looking everywhere once; paper: 1")
     precision: str = option("auto", "of the products in training", ("auto", *PRECISIONS))
     seed: int = option(0, "of the weights, the order of the pictures and the dropout")

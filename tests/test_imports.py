@@ -13,8 +13,9 @@ PACKAGE = Path(captioner.__file__).parent
 # From the bottom of the house to its top; modules of one line know nothing of each other.
 LAYERS = [
     "errors",
-    "options geometry tokenizer losses metrics metrics.bleu metrics.cider metrics.rouge",
-    "metrics.meteor images vocabulary backbone attention decoding entities caption",
+    "options geometry tokenizer losses metrics",
+    "metrics.bleu metrics.bootstrap metrics.cider metrics.rouge metrics.meteor",
+    "images vocabulary backbone attention decoding entities caption",
     "encoder decoder data batches visual prepare scoring",
     "model features report",
     "checkpoint evaluation resuming",

@@ -4,10 +4,10 @@ nltk matches the n-grams. The sums are made here, because nltk's `corpus_bleu` c
 a caption that is too short to have any, which the official program does not.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from nltk.translate.bleu_score import closest_ref_length, modified_precision
 
 # The official program adds these to every count above and below a fraction line.
@@ -51,16 +51,30 @@ def bleu(
         )
     if not hypotheses:
         raise ValueError("there is no caption to score")
-    matched, counted = [0] * 4, [0] * 4
-    for own, hypothesis in zip(references, hypotheses, strict=True):
-        for n in range(1, min(4, len(hypothesis)) + 1):
-            matched[n - 1] += modified_precision(own, hypothesis, n).numerator
-            counted[n - 1] += len(hypothesis) - n + 1
-    lengths = [len(hypothesis) for hypothesis in hypotheses]
-    said = sum(lengths)
-    closest = sum(map(closest_ref_length, references, lengths))
-    ratio = (said + _TINY) / (closest + _SMALL)
-    brevity = min(1.0, math.exp(1 - 1 / ratio))
-    logs = [math.log((m + _TINY) / (c + _SMALL)) for m, c in zip(matched, counted, strict=True)]
-    values = (100 * brevity * math.exp(sum(logs[:n]) / n) for n in range(1, 5))
-    return BleuScore(tuple(values), tuple(matched), tuple(counted), said, closest)
+    counts = sum(map(bleu_counts, references, hypotheses))
+    totals = tuple(int(count) for count in counts)
+    values = tuple(float(value) for value in bleu_values(counts))
+    return BleuScore(values, totals[:4], totals[4:8], totals[8], totals[9])
+
+
+def bleu_counts(references: Sequence[Sequence[str]], hypothesis: Sequence[str]) -> np.ndarray:
+    """What one caption adds to the sums: (10,) integers.
+
+    Matched and counted n-grams for n from 1 to 4, its length, and that of the closest reference.
+    """
+    counts = np.zeros(10, np.int64)
+    for n in range(1, min(4, len(hypothesis)) + 1):
+        counts[n - 1] = modified_precision(references, hypothesis, n).numerator
+        counts[n + 3] = len(hypothesis) - n + 1
+    counts[8] = len(hypothesis)
+    counts[9] = closest_ref_length(references, len(hypothesis))
+    return counts
+
+
+def bleu_values(counts: np.ndarray) -> np.ndarray:
+    """BLEU-1 to BLEU-4, 0-100, of summed counts: (..., 10) to (..., 4)."""
+    matched, counted = counts[..., :4] + _TINY, counts[..., 4:8] + _SMALL
+    ratio = (counts[..., 8] + _TINY) / (counts[..., 9] + _SMALL)
+    brevity = np.minimum(1, np.exp(1 - 1 / ratio))
+    means = np.cumsum(np.log(matched / counted), axis=-1) / np.arange(1, 5)
+    return 100 * brevity[..., None] * np.exp(means)

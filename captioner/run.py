@@ -13,6 +13,7 @@ from captioner.errors import CaptionerError, CheckpointError
 from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
 from captioner.prepare import LAYOUTS
+from captioner.resuming import STATE
 from captioner.tokenizer import tokenize
 from captioner.training import TrainingConfig, fit
 from captioner.vocabulary import build_vocabulary
@@ -94,6 +95,9 @@ def train(
         state.mkdir(parents=True, exist_ok=True)
         configs = {"data": asdict(data), "model": asdict(model), "training": asdict(training)}
         (state / RUN).write_text(json.dumps(configs, indent=2) + "\n")
+    elif not (state / STATE).exists():
+        print("stopped before its first saved state: it starts again", file=sys.stderr)
+        resume = False
     position = fit(captioner, train_set, validation_set, training, resume=resume)
     if position.epoch < training.epochs:
         print(f"stopped; go on with --resume {training.output}", file=sys.stderr)

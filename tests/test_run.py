@@ -57,6 +57,18 @@ def test_an_output_that_can_not_be_written_is_said(flags, capsys, tmp_path):
     assert "Not a directory" in capsys.readouterr().err
 
 
+def test_a_run_killed_before_its_first_state_starts_again(flags, tmp_path, monkeypatch, capsys):
+    def killed(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("captioner.run.fit", killed)
+        with pytest.raises(KeyboardInterrupt):
+            main([*flags, "--epochs", "1"])
+    assert main(["--resume", str(tmp_path / "run")]) == 0
+    assert "it starts again" in capsys.readouterr().err and load(tmp_path / "run")
+
+
 def test_a_dry_run_checks_and_writes_nothing(flags, tmp_path):
     assert main([*flags, "--dry-run"]) == 0
     assert not (tmp_path / "run").exists() and not (tmp_path / "cache").exists()

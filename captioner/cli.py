@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
@@ -19,6 +19,7 @@ from captioner.options import DecodingOptions, add_options, from_arguments
 
 if TYPE_CHECKING:
     from captioner.caption import Caption
+    from captioner.metrics.grounding import Grounding
     from captioner.model import Captioner
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -110,11 +111,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
         arguments.refuse(f"there is no folder {str(arguments.results.parent)!r} for the results")
     dataset = read_dataset(arguments.annotations, arguments.images)
     model = load(arguments.model)
-    captions = caption_dataset(model, dataset, options)
+    captions, grounding = caption_dataset(model, dataset, options)
     if arguments.results:
         results = [{"image_id": key, "caption": text} for key, text in captions.items()]
         arguments.results.write_text(json.dumps(results) + "\n")
-    _score(arguments, captions, dataset.references(), describe(model, options))
+    made_by = describe(model, options)
+    _score(arguments, captions, dataset.references(), made_by, grounding)
     return DONE
 
 
@@ -215,13 +217,14 @@ def _score(
     captions: dict[int, str],
     references: dict[int, list[str]],
     made_by: str,
+    grounding: "Grounding | None" = None,
 ) -> None:
     """Scores captions and prints what `_score_options` ask for."""
     from captioner.data import read_references, read_results
     from captioner.scoring import name_captions, share_new
     from captioner.scoring import score as run
 
-    scores = run(captions, references, made_by, with_meteor=True)
+    scores = replace(run(captions, references, made_by, with_meteor=True), grounding=grounding)
     values = scores.as_dict()
     if arguments.train_annotations:
         training = chain(*read_references(arguments.train_annotations).values())
@@ -238,6 +241,8 @@ def _score(
 
 def _score_table(values: dict) -> str:
     intervals, compared = values.pop("intervals"), values.pop("against", {})
+    grounding = values.pop("grounding", {})
+    by_kind = grounding.pop("by_kind", {})
     lines = []
     for name, value in values.items():
         shown = f"{value:.2f}" if isinstance(value, float) else "-" if value is None else value
@@ -249,6 +254,9 @@ def _score_table(values: dict) -> str:
             one = compared[name]
             line += f"   against: {one['difference']:+.2f}, better in {one['better']:.1%} of rounds"
         lines.append(line)
+    for kind, part in {"grounding": grounding, **by_kind}.items():
+        shown = ", ".join(f"{name} {value:.1f}" for name, value in part.items() if name != "words")
+        lines += [f"{kind:13} {shown} ({part['words']} words)"] if part else []
     return "\n".join(lines)
 
 

@@ -17,12 +17,31 @@ from captioner.errors import DataError
 
 
 @dataclass(frozen=True)
+class Region:
+    """Words of a caption and the boxes they speak of.
+
+    Attributes:
+        caption: which caption of the picture, from 0.
+        start, end: the words, [start, end) of `caption.split()`.
+        boxes: each (x, y, width, height) in pixels of the upright picture.
+        kind: people, animals, ...; several are joined by slashes.
+    """
+
+    caption: int
+    start: int
+    end: int
+    boxes: tuple[tuple[float, float, float, float], ...]
+    kind: str
+
+
+@dataclass(frozen=True)
 class Picture:
     """One picture with what people said of it."""
 
     id: int
     path: Path
     captions: tuple[str, ...]
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,8 +127,17 @@ def make_dataset(captions: dict, images: Path, name: str) -> CaptionDataset:
         DataError: there is no picture, one has no caption, or its file is absent.
     """
     said = _captions_by_picture(captions)
+    try:
+        regions = _regions_by_picture(captions)
+    except (KeyError, TypeError) as error:
+        raise DataError(f"{name!r} has a malformed region: {error!r}") from error
     pictures = tuple(
-        Picture(image["id"], images / image["file_name"], tuple(said[image["id"]]))
+        Picture(
+            id=image["id"],
+            path=images / image["file_name"],
+            captions=tuple(said[image["id"]]),
+            regions=tuple(regions[image["id"]]),
+        )
         for image in captions["images"]
     )
     if not pictures:
@@ -143,6 +171,26 @@ def _captions_by_picture(captions: dict) -> dict[int, list[str]]:
     for annotation in captions["annotations"]:
         said[annotation["image_id"]].append(annotation["caption"])
     return said
+
+
+def _regions_by_picture(captions: dict) -> dict[int, list[Region]]:
+    place, seen = {}, Counter()
+    for annotation in captions["annotations"]:
+        picture = annotation["image_id"]
+        place[annotation.get("id")] = seen[picture]
+        seen[picture] += 1
+    regions = defaultdict(list)
+    for region in captions.get("regions", ()):
+        regions[region["image_id"]].append(
+            Region(
+                caption=place[region["annotation_id"]],
+                start=region["start"],
+                end=region["end"],
+                boxes=tuple(map(tuple, region["boxes"])),
+                kind=region["kind"],
+            )
+        )
+    return regions
 
 
 def _refuse(source: Path | str, fault: str, found: Sequence) -> None:

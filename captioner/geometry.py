@@ -4,6 +4,7 @@ Whatever draws a map on a picture goes through the `Geometry` that `fit_image` r
 torch and no model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,7 @@ INTERPOLATIONS = {
 }
 
 Size = tuple[int, int]  # (width, height) in pixels
+Box = tuple[float, float, float, float]  # x, y, width, height in pixels
 
 # ImageNet's mean colour, which the encoder reads as "nothing here".
 PAD_COLOUR = (124, 116, 104)
@@ -64,6 +66,39 @@ class Geometry:
         rows = self._cell_shares(1, alpha.shape[0], smooth)
         return rows @ alpha @ columns.T
 
+    def cover(self, boxes: Sequence[Box], grid: tuple[int, int]) -> np.ndarray:
+        """How much of each cell lies inside any of some boxes, exactly, also where they overlap.
+
+        Args:
+            boxes: each (x, y, width, height) in pixels of the original; at least one.
+            grid: (rows, columns) of cells.
+
+        Returns:
+            (rows, columns), 0-1.
+        """
+        left, right = self._to_cells(boxes, 0, grid[1])
+        top, bottom = self._to_cells(boxes, 1, grid[0])
+        # Between two neighbouring edges, of boxes or cells, nothing changes.
+        across, widths = _pieces([*left, *right], grid[1])
+        down, heights = _pieces([*top, *bottom], grid[0])
+        inside = _within(down, top, bottom) @ _within(across, left, right).T
+        covered = np.zeros(grid)
+        cells = np.ix_(down.astype(int), across.astype(int))
+        np.add.at(covered, cells, inside * np.outer(heights, widths))
+        return covered
+
+    def holds_centre(self, boxes: Sequence[Box], grid: tuple[int, int]) -> np.ndarray:
+        """Which cells have their centre inside any of some boxes: (rows, columns) bool."""
+        left, right = self._to_cells(boxes, 0, grid[1])
+        top, bottom = self._to_cells(boxes, 1, grid[0])
+        rows, columns = (np.arange(cells) + 0.5 for cells in grid)
+        return _within(rows, top, bottom) @ _within(columns, left, right).T
+
+    def _to_cells(self, boxes: Sequence[Box], axis: int, cells: int) -> np.ndarray:
+        """Where boxes begin and end along one axis, in cells: (2, boxes)."""
+        edges = np.asarray([(box[axis], box[axis] + box[axis + 2]) for box in boxes], float).T
+        return (edges * self.scale[axis] + self.offset[axis]) * (cells / self.frame[axis])
+
     def resized(self, size: Size) -> "Geometry":
         """The same placement, told for a copy of the original that has another size.
 
@@ -82,6 +117,17 @@ class Geometry:
         place = np.clip(position - 0.5 if smooth else np.floor(position), 0, cells - 1)
         shares = np.clip(1 - np.abs(place[:, None] - np.arange(cells)), 0, 1)
         return (shares * covered[:, None]).astype(np.float32)
+
+
+def _pieces(edges: Sequence[float], cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts an axis of cells at their borders and at `edges`: middles and widths of the pieces."""
+    cuts = np.unique(np.clip([*edges, *range(cells + 1)], 0, cells))
+    return (cuts[:-1] + cuts[1:]) / 2, np.diff(cuts)
+
+
+def _within(places: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """Which of some spans each place lies in: (places, spans) bool."""
+    return (first <= places[:, None]) & (places[:, None] < last)
 
 
 Fitted = tuple[Image.Image, Geometry]

@@ -13,6 +13,7 @@ from captioner.errors import CaptionerError
 from captioner.metrics.bleu import BleuScore, bleu, bleu_counts, bleu_values
 from captioner.metrics.bootstrap import ROUNDS, Comparison, compare, draw_rounds, interval
 from captioner.metrics.cider import CiderD
+from captioner.metrics.grounding import Grounding
 from captioner.metrics.meteor import meteor
 from captioner.metrics.rouge import rouge_l
 from captioner.tokenizer import tokenize
@@ -66,6 +67,7 @@ class Scores:
         images: pictures scored.
         signature: all that a number depends on; equal signatures make comparable numbers.
         per_image: what each picture adds.
+        grounding: do the maps agree with boxes; none without a model and boxes.
     """
 
     bleu: BleuScore
@@ -77,6 +79,7 @@ class Scores:
     images: int
     signature: str
     per_image: ImageScores = field(compare=False, repr=False)
+    grounding: Grounding | None = None
 
     def as_dict(self) -> dict:
         """JSON-ready, under the names that papers use."""
@@ -91,6 +94,7 @@ class Scores:
             "vocabulary": self.vocabulary,
             "images": self.images,
             "signature": self.signature,
+            **({"grounding": self.grounding.as_dict()} if self.grounding else {}),
         }
 
     def intervals(self, rounds: int = ROUNDS, seed: int = 0) -> dict[str, tuple[float, float]]:

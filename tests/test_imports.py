@@ -14,7 +14,7 @@ PACKAGE = Path(captioner.__file__).parent
 LAYERS = [
     "errors",
     "options geometry tokenizer losses metrics",
-    "metrics.bleu metrics.bootstrap metrics.cider metrics.rouge metrics.meteor",
+    "metrics.bleu metrics.bootstrap metrics.cider metrics.grounding metrics.rouge metrics.meteor",
     "images vocabulary backbone attention decoding entities caption",
     "encoder decoder data batches visual prepare scoring",
     "model features report",

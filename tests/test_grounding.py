@@ -1,0 +1,150 @@
+import json
+
+import numpy as np
+import pytest
+
+from captioner.data import Region, read_dataset
+from captioner.errors import DataError
+from captioner.evaluation import caption_dataset, looks, token_places
+from captioner.geometry import RESIZES, Geometry, fit_image
+from captioner.images import load_image
+from captioner.metrics.grounding import Look, summarise
+from captioner.options import DecodingOptions
+
+GRID = (4, 5)
+
+
+def look(alpha, covered, kinds=("people",)):
+    return Look(alpha, covered, covered > 0.5, kinds)
+
+
+def test_a_map_that_is_the_box_scores_100_and_a_flat_one_the_boxs_area():
+    covered = np.zeros(GRID)
+    covered[1:3, 2:4] = 1
+    on_box = summarise([look(covered / covered.sum(), covered)])
+    assert (on_box.mass, on_box.pointing) == pytest.approx((100, 100))
+    flat = summarise([look(np.full(GRID, 1 / 20), covered)])
+    assert flat.mass == flat.mass_uniform == flat.mass_center == pytest.approx(100 * 4 / 20)
+    beside = np.zeros(GRID)
+    beside[0, 0] = 1
+    missed = summarise([look(beside, covered)])
+    assert (missed.mass, missed.pointing) == (0, 0)
+
+
+def test_the_mean_map_is_a_control_of_its_own():
+    one, other = np.zeros(GRID), np.zeros(GRID)
+    one[0, 0] = other[3, 4] = 1
+    result = summarise([look(one, one), look(other, other), look(other, other)])
+    assert result.mass == 100 and result.mass_center == pytest.approx(100 * (1 + 2 * 2) / 9)
+    assert result.pointing == 100 and result.pointing_center == pytest.approx(100 * 2 / 3)
+
+
+def test_scenes_are_apart_and_two_kinds_count_for_both():
+    box = np.zeros(GRID)
+    box[0, 0] = 1
+    found = [look(box, box), look(1 - box, box, ("scene",)), look(box, box, ("animals", "people"))]
+    result = summarise(found)
+    assert result.words == 2 and result.mass == 100
+    assert {kind: part.words for kind, part in result.by_kind.items()} == {
+        "animals": 1,
+        "people": 2,
+        "scene": 1,
+    }
+    assert summarise(found[1:2]) is None and summarise([]) is None
+
+
+@pytest.mark.parametrize("resize", RESIZES)
+def test_boxes_go_through_the_geometry_of_the_picture(resize, tmp_path):
+    from PIL import Image
+
+    _, geometry = fit_image(Image.new("RGB", (101, 67)), (80, 64), resize)
+    boxes = [(10, 20, 30.5, 25), (30, 5, 20, 40), (90, 60, 50, 50)]
+    # Brute force: many points of each cell, taken back to the original one by one.
+    covered, centred = np.zeros(GRID), np.zeros(GRID, bool)
+    fine = 40
+    for row in range(GRID[0]):
+        for column in range(GRID[1]):
+            hits = 0
+            for i in range(fine):
+                for j in range(fine):
+                    x = (column + (j + 0.5) / fine) * 80 / GRID[1]
+                    y = (row + (i + 0.5) / fine) * 64 / GRID[0]
+                    hits += inside(geometry, boxes, x, y)
+            covered[row, column] = hits / fine**2
+            x, y = (column + 0.5) * 80 / GRID[1], (row + 0.5) * 64 / GRID[0]
+            centred[row, column] = inside(geometry, boxes, x, y)
+    np.testing.assert_allclose(geometry.cover(boxes, GRID), covered, atol=0.03)
+    np.testing.assert_array_equal(geometry.holds_centre(boxes, GRID), centred)
+
+
+def inside(geometry, boxes, x, y):
+    x = (x - geometry.offset[0]) / geometry.scale[0]
+    y = (y - geometry.offset[1]) / geometry.scale[1]
+    return any(a <= x < a + w and b <= y < b + h for a, b, w, h in boxes)
+
+
+def test_a_box_of_the_whole_picture_covers_everything():
+    geometry = Geometry((30, 20), (1.0, 1.0), (0.0, 0.0), (30, 20))
+    np.testing.assert_allclose(geometry.cover([(0, 0, 30, 20)] * 2, GRID), 1)
+    assert geometry.holds_centre([(0, 0, 30, 20)], GRID).all()
+
+
+def test_words_of_a_region_are_found_among_the_tokens():
+    caption = "A man , who isn't tall , throws the dog's ball ."
+    tokens = "a man who is n't tall throws the dog 's ball".split()
+    for start, end, said in [
+        (0, 2, "a man"),
+        (3, 6, "who is n't tall"),
+        (8, 11, "the dog 's ball"),
+    ]:
+        places = token_places(caption, Region(0, start, end, (), "people"))
+        assert [tokens[place] for place in places] == said.split()
+
+
+@pytest.fixture
+def boxed(drawn_pictures):
+    """The drawn pictures, with a box for the last words of each caption."""
+    file, folder, _ = drawn_pictures
+    content = json.loads(file.read_text())
+    content["regions"] = [
+        {
+            "image_id": a["image_id"],
+            "annotation_id": a["id"],
+            "start": 4,
+            "end": 6,
+            "boxes": [[0, 0, 45, 70]],
+            "kind": "other",
+        }
+        for a in content["annotations"]
+    ]
+    file.write_text(json.dumps(content))
+    return file, folder, content
+
+
+def test_looks_are_the_maps_of_reading_the_caption(tiny_model, boxed):
+    dataset = read_dataset(*boxed[:2])
+    pictures = dataset.pictures[:3]
+    annotations, geometries = tiny_model.look([picture.path for picture in pictures])
+    found = looks(tiny_model, annotations, geometries, pictures)
+    assert len(found) == 3 * 2
+    for number, picture in enumerate(pictures):
+        read = tiny_model.explain(load_image(picture.path), picture.captions[0])
+        for word, own in zip(read.words[4:6], found[2 * number : 2 * number + 2], strict=True):
+            np.testing.assert_allclose(own.alpha, word.alpha, atol=1e-5)
+            np.testing.assert_allclose(own.covered, [[1, 0], [1, 0]])
+
+
+def test_grounding_is_among_the_scores_where_there_are_boxes(tiny_model, boxed):
+    dataset = read_dataset(*boxed[:2])
+    _, grounding = caption_dataset(tiny_model, dataset, DecodingOptions(beam_size=1))
+    assert grounding.words == 16 and grounding.mass_uniform == pytest.approx(50)
+    shape = grounding.as_dict()
+    assert shape["by_kind"].keys() == {"other"} and "by_kind" not in shape["by_kind"]["other"]
+
+
+def test_a_malformed_region_is_refused(boxed):
+    file, folder, content = boxed
+    del content["regions"][3]["boxes"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="has a malformed region: KeyError\\('boxes'\\)"):
+        read_dataset(file, folder)

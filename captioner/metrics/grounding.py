@@ -77,12 +77,10 @@ def summarise(found: Sequence[Look]) -> Grounding | None:
 def _mean(
     found: Sequence[Look], middle: np.ndarray, by_kind: dict[str, Grounding] | None = None
 ) -> Grounding:
-    alphas, covered, centred = (
-        np.stack([getattr(look, name) for look in found])
-        for name in ("alpha", "covered", "centred")
-    )
+    alphas = np.stack([look.alpha for look in found])
+    covered = np.stack([look.covered for look in found])
+    centred = np.stack([look.centred for look in found]).reshape(len(found), -1)
     peaks = alphas.reshape(len(found), -1).argmax(axis=1)
-    centred = centred.reshape(len(found), -1)
     return Grounding(
         words=len(found),
         mass=100 * float((alphas * covered).sum(axis=(1, 2)).mean()),

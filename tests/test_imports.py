@@ -16,7 +16,7 @@ LAYERS = [
     "options geometry tokenizer losses metrics",
     "metrics.bleu metrics.bootstrap metrics.cider metrics.grounding metrics.rouge metrics.meteor",
     "images vocabulary backbone attention decoding entities caption",
-    "encoder decoder data batches visual prepare scoring",
+    "encoder decoder data batches visual prepare scoring metrics.human",
     "model features report",
     "checkpoint evaluation resuming",
     "card",

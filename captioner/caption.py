@@ -6,6 +6,12 @@ import numpy as np
 
 from captioner.geometry import Geometry
 
+# Words that name nothing to be seen.
+FUNCTION_WORDS = frozenset(
+    "a an and are as at be been being by for from has have her his in into is it its of off on "
+    "onto or out over that the their them there they this to up was were while who with".split()
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Word:
@@ -71,3 +77,8 @@ class Caption:
                 {"caption": other.text, "log_prob": other.log_prob} for other in self.alternatives
             ],
         }
+
+
+def content_words(caption: Caption) -> list[int]:
+    """Indices of the words that name something to be seen."""
+    return [i for i, word in enumerate(caption.words) if word.text not in FUNCTION_WORDS]

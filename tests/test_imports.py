@@ -21,7 +21,9 @@ LAYERS = [
     "checkpoint evaluation resuming",
     "card",
     "training",
-    "run cli",
+    "run explain",
+    "commands",
+    "cli",
     "web web.viewer",
     "web.page",
     "__main__ __init__",
@@ -38,7 +40,8 @@ def module_name(path):
 def imported(path, top="captioner"):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == top:
-            yield node.module.partition(".")[2]
+            inside = node.module.partition(".")[2]
+            yield from [inside] if inside else (alias.name for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (a.name.partition(".")[2] for a in node.names if a.name.split(".")[0] == top)
 

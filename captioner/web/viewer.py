@@ -6,7 +6,6 @@ answers in the same frame. Knows no torch and no model.
 
 import base64
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from captioner.caption import Caption, Word
+from captioner.caption import Caption, Word, content_words
 from captioner.geometry import Geometry
 from captioner.report import sentence
 from captioner.visual import HEATMAP_OPACITY, VIRIDIS
@@ -25,12 +24,6 @@ JPEG_QUALITY = 85
 
 # From this share of the picture on, naming one place would mislead.
 EVERYWHERE = 0.4
-
-# Words that name nothing to be seen: the page begins with the first that does.
-FUNCTION_WORDS = frozenset(
-    "a an and are as at be been being by for from has have her his in into is it its of off on "
-    "onto or out over that the their them there they this to up was were while who with".split()
-)
 
 PLACES = (
     ("top left", "top", "top right"),
@@ -104,7 +97,7 @@ def _caption_value(caption: Caption) -> dict[str, Any]:
         "text": sentence(caption.text) if caption.words else "The model found no words.",
         "maps": _base64(maps.tobytes()),  # (words, rows, columns), float32
         "peak": float(maps.max(initial=0)) or 1.0,
-        "first": first_content_word(caption.words),
+        "first": next(iter(content_words(caption)), 0),
         "words": [
             {
                 "text": word.text,
@@ -119,12 +112,6 @@ def _caption_value(caption: Caption) -> dict[str, Any]:
             for number, word in enumerate(caption.words, 1)
         ],
     }
-
-
-def first_content_word(words: Sequence[Word]) -> int:
-    """Index of the first word that names something, or 0."""
-    content = (i for i, word in enumerate(words) if word.text not in FUNCTION_WORDS)
-    return next(content, 0)
 
 
 def describe(word: Word, geometry: Geometry) -> str:

@@ -1,0 +1,232 @@
+"""What each command does: `captioner caption | evaluate | score | explain | prepare`.
+
+Results go to stdout, everything else to stderr. What loads torch is imported only where a command
+needs it, so that the others answer at once.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from captioner.errors import CaptionerError, ImageError
+from captioner.options import DecodingOptions, from_arguments
+
+if TYPE_CHECKING:
+    from captioner.caption import Caption
+    from captioner.metrics.grounding import Grounding
+    from captioner.model import Captioner
+
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+# Pictures that are read, captioned and printed together: large enough for the encoder's batch,
+# small enough that the first caption is soon there.
+CHUNK = 16
+
+
+def caption(arguments: argparse.Namespace) -> int:
+    """`captioner caption`: prints a caption for each picture, and for each failure why."""
+    from captioner.checkpoint import load
+    from captioner.images import find_images
+    from captioner.report import MapFolder, Report
+
+    options = _decoding_options(arguments)
+    paths, failed = [], False
+    for path in arguments.images:
+        try:
+            paths += find_images([path])
+        except ImageError as error:
+            failed = True
+            _print_failure(path, error, arguments.json)
+    model = load(arguments.model)
+    outputs = [MapFolder(arguments.maps)] if arguments.maps else []
+    outputs += [Report(arguments.report)] if arguments.report else []
+    for path, answer in caption_files(model, paths, options):
+        if isinstance(answer, ImageError):
+            failed = True
+            _print_failure(path, answer, arguments.json)
+            continue
+        if arguments.json:
+            print(json.dumps({"image": str(path), **answer.as_dict()}), flush=True)
+        else:
+            print(f"{path}\t{answer.text}", flush=True)
+        for output in outputs:
+            output.add(path, answer)
+    for output in outputs:
+        output.close()
+    return FAILED if failed else DONE
+
+
+def caption_files(
+    model: "Captioner", paths: Sequence[Any], options: DecodingOptions
+) -> Iterator[tuple[Any, "Caption | ImageError"]]:
+    """Captions files in batches; a picture that can't be read gives its error and no more.
+
+    Yields:
+        Each path with its caption or with what is wrong with it, in order.
+    """
+    from captioner.images import load_image
+
+    for first in range(0, len(paths), CHUNK):
+        chunk = paths[first : first + CHUNK]
+        answers: dict[int, Any] = {}
+        pictures = {}
+        for place, path in enumerate(chunk):
+            try:
+                pictures[place] = load_image(path)
+            except ImageError as error:
+                answers[place] = error
+        if pictures:
+            answers |= zip(pictures, model.caption(list(pictures.values()), options=options))
+        yield from ((path, answers[place]) for place, path in enumerate(chunk))
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """`captioner evaluate`: captions a data set and prints its scores."""
+    from captioner.checkpoint import load
+    from captioner.data import read_dataset
+    from captioner.evaluation import caption_dataset, describe
+
+    options = _decoding_options(arguments)
+    if arguments.results and not arguments.results.parent.is_dir():
+        arguments.refuse(f"there is no folder {str(arguments.results.parent)!r} for the results")
+    dataset = read_dataset(arguments.annotations, arguments.images)
+    model = load(arguments.model)
+    captions, grounding = caption_dataset(model, dataset, options)
+    if arguments.results:
+        results = [{"image_id": key, "caption": text} for key, text in captions.items()]
+        arguments.results.write_text(json.dumps(results) + "\n")
+    made_by = describe(model, options)
+    _score(arguments, captions, dataset.references(), made_by, grounding)
+    return DONE
+
+
+def score(arguments: argparse.Namespace) -> int:
+    """`captioner score`: scores captions of any model."""
+    from captioner.data import read_references, read_results
+    from captioner.scoring import name_captions
+
+    references = read_references(arguments.annotations)
+    captions = read_results(arguments.results, references)
+    _score(arguments, captions, references, name_captions(captions))
+    return DONE
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """`captioner explain`: says whether the maps of a caption's words are true."""
+    from captioner.checkpoint import load
+    from captioner.explain import examine
+
+    model = load(arguments.model)
+    if arguments.text:
+        caption = model.explain(arguments.image, arguments.text)
+    else:
+        caption = model.caption(arguments.image, options=_decoding_options(arguments))
+    places = range(len(caption.words))
+    if arguments.word:
+        places = [i for i in places if caption.words[i].text == arguments.word.lower()]
+        if not places:
+            raise CaptionerError(f"the caption has no word {arguments.word!r}: {caption.text}")
+    found = examine(model, arguments.image, caption, places)
+    if arguments.json:
+        words = [one.as_dict() for one in found]
+        print(json.dumps({"image": arguments.image, "caption": caption.text, "words": words}))
+        return DONE
+    print(f"{caption.text}\n\n{'':14}  probability  correlation  deletion (random)  insertion")
+    for one in found:
+        print(
+            f"{one.word.text:14}  {one.word.probability:11.0%}  {one.correlation:+11.2f}  "
+            f"{one.attention.deletion:8.1f} ({one.random.deletion:6.1f})  "
+            f"{one.attention.insertion:9.1f} ({one.random.insertion:.1f})"
+        )
+    return DONE
+
+
+def prepare(arguments: argparse.Namespace) -> int:
+    """`captioner prepare`: turns a data set as distributed into COCO captions JSON."""
+    from captioner.prepare import prepare as run
+
+    try:
+        prepared = run(
+            arguments.layout, arguments.source, arguments.output, entities=arguments.entities
+        )
+    except ValueError as error:
+        return refuse(error, WRONG_USAGE)
+    for note in prepared.notes:
+        print(note, file=sys.stderr)
+    for name, split in prepared.splits.items():
+        path = Path(arguments.output) / f"captions_{name}.json"
+        print(f"{path}\t{len(split['images'])} pictures\t{len(split['annotations'])} captions")
+    print(f"give --images {prepared.images} with these files", file=sys.stderr)
+    return DONE
+
+
+def _decoding_options(arguments: argparse.Namespace) -> DecodingOptions:
+    try:
+        return from_arguments(DecodingOptions, arguments)
+    except ValueError as error:
+        arguments.refuse(str(error))
+
+
+def _score(
+    arguments: argparse.Namespace,
+    captions: dict[int, str],
+    references: dict[int, list[str]],
+    made_by: str,
+    grounding: "Grounding | None" = None,
+) -> None:
+    """Scores captions and prints what `_score_options` ask for."""
+    from captioner.data import read_references, read_results
+    from captioner.scoring import name_captions, share_new
+    from captioner.scoring import score as run
+
+    scores = replace(run(captions, references, made_by, with_meteor=True), grounding=grounding)
+    values = scores.as_dict()
+    if arguments.train_annotations:
+        training = chain(*read_references(arguments.train_annotations).values())
+        values["new"] = share_new(captions.values(), training)
+    values["intervals"] = {name: list(ends) for name, ends in scores.intervals().items()}
+    if arguments.against:
+        others = read_results(arguments.against, references)
+        compared = scores.against(run(others, references, name_captions(others)))
+        values["against"] = {name: asdict(one) for name, one in compared.items()}
+    if arguments.per_image:
+        arguments.per_image.write_text(json.dumps(scores.per_image.as_list()) + "\n")
+    print(json.dumps(values) if arguments.json else _score_table(values))
+
+
+def _score_table(values: dict) -> str:
+    intervals, compared = values.pop("intervals"), values.pop("against", {})
+    grounding = values.pop("grounding", {})
+    by_kind = grounding.pop("by_kind", {})
+    lines = []
+    for name, value in values.items():
+        shown = f"{value:.2f}" if isinstance(value, float) else "-" if value is None else value
+        line = f"{name:13} {shown}"
+        if name in intervals:
+            low, high = intervals[name]
+            line += f"   95 %: {low:.2f} to {high:.2f}"
+        if name in compared:
+            one = compared[name]
+            line += f"   against: {one['difference']:+.2f}, better in {one['better']:.1%} of rounds"
+        lines.append(line)
+    for kind, part in {"grounding": grounding, **by_kind}.items():
+        shown = ", ".join(f"{name} {value:.1f}" for name, value in part.items() if name != "words")
+        lines += [f"{kind:13} {shown} ({part['words']} words)"] if part else []
+    return "\n".join(lines)
+
+
+def _print_failure(path: Any, error: Exception, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"image": str(path), "error": str(error)}), flush=True)
+    else:
+        refuse(error)
+
+
+def refuse(error: Exception, code: int = FAILED) -> int:
+    """Says on stderr what is wrong, in one sentence; gives the exit code."""
+    print(f"captioner: {error}", file=sys.stderr)
+    return code

@@ -1,0 +1,187 @@
+"""Is a word's map true? Hides parts of the picture and reads how likely the word still is.
+
+A hidden cell is blurred in the picture itself and the whole model runs again: that is what the
+word really hung on, and what attention is measured against. Deletion hides cells in order of
+attention and insertion shows them in that order; a true map makes the word unlikely soon and likely
+soon. Both are set beside a random order and the order of occlusion, in which each cell was hidden
+alone. Letters: P pictures, L locations, T words, S steps.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from captioner.caption import Caption, Word
+from captioner.images import load_image
+from captioner.model import BATCH_SIZE, Captioner
+
+# A curve goes from nothing hidden to everything hidden in so many steps.
+STEPS = 8
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Areas under curves of a word's probability, 0-100, for one order of the cells.
+
+    Attributes:
+        deletion: lower is better: the word soon becomes unlikely.
+        insertion: higher is better: the word soon becomes likely.
+    """
+
+    deletion: float
+    insertion: float
+
+
+@dataclass(frozen=True, eq=False)
+class Faithfulness:
+    """What became of one word when parts of the picture were hidden.
+
+    Attributes:
+        word: as the model said or read it, with its map.
+        occlusion: (rows, columns), how far its probability fell when each cell alone was hidden.
+        correlation: of alpha and occlusion by rank (Spearman), -1 to 1.
+        attention, random, best: curves in order of alpha, at random, and in order of occlusion.
+    """
+
+    word: Word
+    occlusion: np.ndarray
+    correlation: float
+    attention: Curves
+    random: Curves
+    best: Curves
+
+    def as_dict(self) -> dict:
+        """JSON-ready."""
+        return {
+            "word": self.word.text,
+            "probability": self.word.probability,
+            "correlation": self.correlation,
+            **{
+                name: {"deletion": curves.deletion, "insertion": curves.insertion}
+                for name, curves in (
+                    ("attention", self.attention),
+                    ("random", self.random),
+                    ("occlusion", self.best),
+                )
+            },
+            "alpha": [[round(float(a), 6) for a in row] for row in self.word.alpha],
+            "occlusion_map": [[round(float(a), 6) for a in row] for row in self.occlusion],
+        }
+
+
+@torch.inference_mode()
+def examine(
+    model: Captioner, source: Any, caption: Caption, places: Sequence[int], *, seed: int = 0
+) -> list[Faithfulness]:
+    """Puts the maps of some words of a caption to the test.
+
+    Args:
+        source: the picture, anything `images.load_image` takes.
+        caption: of that picture, from `model.caption` or `model.explain`.
+        places: indices of the words to test.
+        seed: of the random order.
+    """
+    view = _View(model, source, caption)
+    cells = int(np.prod(caption.grid))
+    full = view.probabilities(torch.zeros(1, cells, dtype=torch.bool))[0]  # (T,)
+    alone = view.probabilities(torch.eye(cells, dtype=torch.bool))  # (L, T)
+    drops = (full - alone).T.numpy()  # (T, L)
+    draw = np.random.default_rng(seed)
+    found = []
+    for place in places:
+        word = caption.words[place]
+        alpha, drop = word.alpha.ravel(), drops[place]
+        orders = np.argsort(-alpha), draw.permutation(cells), np.argsort(-drop)
+        attention, chance, best = (view.curves(order, place) for order in orders)
+        correlation = rank_correlation(alpha, drop)
+        grid = drop.reshape(caption.grid)
+        found.append(Faithfulness(word, grid, correlation, attention, chance, best))
+    return found
+
+
+class _View:
+    """One picture and its caption, ready to be looked at with cells hidden."""
+
+    def __init__(self, model: Captioner, source: Any, caption: Caption) -> None:
+        self.model, self.grid = model, caption.grid
+        pixels, _ = model.encoder.preprocessing(load_image(source))
+        self.pixels = torch.from_numpy(pixels)[None]  # (1, 3, height, width)
+        self.blurred = _blur(self.pixels, 2 * (self.pixels.shape[-1] // self.grid[1]) + 1)
+        words = model.vocabulary.encode([word.text for word in caption.words])
+        self.said = torch.tensor(words)
+        self.inputs = torch.tensor([[model.vocabulary.start, *words[:-1]]])
+
+    def probabilities(self, hidden: Tensor) -> Tensor:
+        """Of each word given the words before, for each way of hiding: (P, L) bool to (P, T)."""
+        return torch.cat([self._read(part) for part in hidden.split(BATCH_SIZE)])
+
+    def curves(self, order: np.ndarray, place: int) -> Curves:
+        """Hides and shows cells in an order, and follows the word at a place of the caption."""
+        ranks = torch.empty(len(order), dtype=torch.long)
+        ranks[torch.from_numpy(order.copy())] = torch.arange(len(order))
+        counts = torch.linspace(0, len(order), STEPS + 1).round()[:, None]
+        deleted, shown = ranks < counts, ranks >= counts  # (S + 1, L)
+        values = self.probabilities(torch.cat([deleted, shown]))[:, place]
+        areas = 100 * torch.trapezoid(values.view(2, -1), dim=1) / STEPS
+        return Curves(*areas.tolist())
+
+    def _read(self, hidden: Tensor) -> Tensor:
+        size, before = (
+            self.model.encoder.preprocessing.size,
+            self.model.encoder.preprocessing.margin,
+        )
+        mask = F.interpolate(hidden.float().view(-1, 1, *self.grid), size)
+        mask = F.pad(mask, (*before, *before), mode="replicate")  # a margin belongs to its edge
+        pixels = torch.where(mask > 0.5, self.blurred, self.pixels).to(self.model.device)
+        decoder = self.model.decoder
+        memory = decoder.remember(self.model.encoder(pixels))
+        inputs = self.inputs.expand(len(pixels), -1).to(self.model.device)
+        log_probs = torch.log_softmax(decoder(memory, inputs).logits.float(), dim=-1)
+        log_probs = log_probs.view(len(pixels), len(self.said), -1).cpu()
+        return log_probs[:, range(len(self.said)), self.said].exp()
+
+
+def summarise(found: Sequence[Faithfulness]) -> dict:
+    """Means over words, JSON-ready: the areas of each order, 0-100, and the correlation."""
+
+    def mean(read: Callable[[Faithfulness], float]) -> float:
+        return float(np.mean([read(one) for one in found]))
+
+    orders = {"attention": "attention", "random": "random", "occlusion": "best"}
+    return {
+        "words": len(found),
+        "correlation": mean(lambda one: one.correlation),
+        **{
+            name: {
+                area: mean(lambda one, a=attribute, b=area: getattr(getattr(one, a), b))
+                for area in ("deletion", "insertion")
+            }
+            for name, attribute in orders.items()
+        },
+    }
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's rank correlation, ties sharing their mean rank; 0 where one is constant."""
+    first, second = _ranks(one), _ranks(other)
+    if first.std() == 0 or second.std() == 0:
+        return 0.0
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[place]
+
+
+def _blur(pixels: Tensor, width: int) -> Tensor:
+    """A mean over squares, twice: what is left are colours, not things."""
+    for _ in range(2):
+        padded = F.pad(pixels, (width // 2,) * 4, mode="replicate")
+        pixels = F.avg_pool2d(padded, width, stride=1)
+    return pixels

@@ -49,6 +49,7 @@ def save(model: Captioner, directory: Path, card: str = "") -> None:
         (part / CONFIG).write_text(json.dumps(settings, indent=2) + "\n")
         model.vocabulary.save(part / VOCABULARY)
         safetensors.torch.save_file(_to_store(model), part / WEIGHTS)
+        (part / WEIGHTS).chmod(0o644)  # it would be the writer's alone
         (part / CARD).write_text(card)
         # The weights last: a directory that has new weights has all that goes with them.
         for file in (CARD, VOCABULARY, CONFIG, WEIGHTS):

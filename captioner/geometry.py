@@ -83,7 +83,10 @@ class Geometry:
         down, heights = _pieces([*top, *bottom], grid[0])
         inside = _within(down, top, bottom) @ _within(across, left, right).T
         covered = np.zeros(grid)
-        cells = np.ix_(down.astype(int), across.astype(int))
+        # A piece thinner than rounding may seem to lie beyond the last cell.
+        cells = np.ix_(
+            np.minimum(down.astype(int), grid[0] - 1), np.minimum(across.astype(int), grid[1] - 1)
+        )
         np.add.at(covered, cells, inside * np.outer(heights, widths))
         return covered
 

@@ -54,8 +54,9 @@ class DecodingOptions:
 
     beam_size: int = option(5, "captions kept alive at each step; 1 is greedy")
     max_length: int = option(30, "longest caption in words")
+    # Of 0, 0.5, 0.7, 0.8 and 1 the best for BLEU-4 of the model in the package on Flickr8k dev.
     length_penalty: float = option(
-        1.0, "log probability is divided by length ** this; 0 prefers short captions"
+        0.7, "log probability is divided by length ** this; 0 prefers short captions"
     )
     considered: int = option(5, "next-best words kept for each word")
 

@@ -87,6 +87,8 @@ def test_a_box_of_the_whole_picture_covers_everything():
     geometry = Geometry((30, 20), (1.0, 1.0), (0.0, 0.0), (30, 20))
     np.testing.assert_allclose(geometry.cover([(0, 0, 30, 20)] * 2, GRID), 1)
     assert geometry.holds_centre([(0, 0, 30, 20)], GRID).all()
+    hair = np.nextafter(30, 0)  # ends a rounding error before the edge
+    np.testing.assert_allclose(geometry.cover([(0, 0, hair, 20)], GRID), 1)
 
 
 def test_words_of_a_region_are_found_among_the_tokens():

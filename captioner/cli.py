@@ -49,6 +49,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--images", type=Path, required=True, metavar="DIR", help="folder of its pictures")
     _model_options(parser)
     add("--results", type=Path, metavar="FILE", help="write the captions here, COCO results format")
+    add(
+        "--faithfulness",
+        type=int,
+        default=0,
+        metavar="N",
+        help="hide parts of N pictures: are the maps true? (about 15 s a picture)",
+    )
     _score_options(parser)
 
     parser, add = _command(subcommands, "score", "score captions of any model")

@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ from captioner.options import DecodingOptions, from_arguments
 
 if TYPE_CHECKING:
     from captioner.caption import Caption
-    from captioner.metrics.grounding import Grounding
     from captioner.model import Captioner
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -89,6 +88,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     from captioner.checkpoint import load
     from captioner.data import read_dataset
     from captioner.evaluation import caption_dataset, describe
+    from captioner.explain import sample
 
     options = _decoding_options(arguments)
     if arguments.results and not arguments.results.parent.is_dir():
@@ -100,7 +100,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
         results = [{"image_id": key, "caption": text} for key, text in captions.items()]
         arguments.results.write_text(json.dumps(results) + "\n")
     made_by = describe(model, options)
-    _score(arguments, captions, dataset.references(), made_by, grounding)
+    more = {"grounding": grounding.as_dict()} if grounding else {}
+    if arguments.faithfulness:
+        more["faithfulness"] = sample(model, dataset, arguments.faithfulness, options)
+    _score(arguments, captions, dataset.references(), made_by, more)
     return DONE
 
 
@@ -121,8 +124,11 @@ def explain(arguments: argparse.Namespace) -> int:
     from captioner.explain import examine
 
     model = load(arguments.model)
-    if arguments.text:
-        caption = model.explain(arguments.image, arguments.text)
+    if arguments.text is not None:
+        try:
+            caption = model.explain(arguments.image, arguments.text)
+        except ValueError as error:
+            return refuse(error)
     else:
         caption = model.caption(arguments.image, options=_decoding_options(arguments))
     places = range(len(caption.words))
@@ -176,15 +182,15 @@ def _score(
     captions: dict[int, str],
     references: dict[int, list[str]],
     made_by: str,
-    grounding: "Grounding | None" = None,
+    more: dict | None = None,
 ) -> None:
     """Scores captions and prints what `_score_options` ask for."""
     from captioner.data import read_references, read_results
     from captioner.scoring import name_captions, share_new
     from captioner.scoring import score as run
 
-    scores = replace(run(captions, references, made_by, with_meteor=True), grounding=grounding)
-    values = scores.as_dict()
+    scores = run(captions, references, made_by, with_meteor=True)
+    values = scores.as_dict() | (more or {})
     if arguments.train_annotations:
         training = chain(*read_references(arguments.train_annotations).values())
         values["new"] = share_new(captions.values(), training)
@@ -200,7 +206,7 @@ def _score(
 
 def _score_table(values: dict) -> str:
     intervals, compared = values.pop("intervals"), values.pop("against", {})
-    grounding = values.pop("grounding", {})
+    grounding, faithfulness = values.pop("grounding", {}), values.pop("faithfulness", {})
     by_kind = grounding.pop("by_kind", {})
     lines = []
     for name, value in values.items():
@@ -216,6 +222,14 @@ def _score_table(values: dict) -> str:
     for kind, part in {"grounding": grounding, **by_kind}.items():
         shown = ", ".join(f"{name} {value:.1f}" for name, value in part.items() if name != "words")
         lines += [f"{kind:13} {shown} ({part['words']} words)"] if part else []
+    for order in ("attention", "random", "occlusion") if faithfulness else ():
+        areas = faithfulness[order]
+        lines.append(
+            f"{order:13} deletion {areas['deletion']:.1f}, insertion {areas['insertion']:.1f}"
+        )
+    if faithfulness:
+        shown, words = faithfulness["correlation"], faithfulness["words"]
+        lines.append(f"{'correlation':13} {shown:+.2f} of alpha with occlusion ({words} words)")
     return "\n".join(lines)
 
 

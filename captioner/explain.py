@@ -7,6 +7,7 @@ soon. Both are set beside a random order and the order of occlusion, in which ea
 alone. Letters: P pictures, L locations, T words, S steps.
 """
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from tqdm import tqdm
 
-from captioner.caption import Caption, Word
+from captioner.caption import Caption, Word, content_words
+from captioner.data import CaptionDataset
 from captioner.images import load_image
 from captioner.model import BATCH_SIZE, Captioner
+from captioner.options import DecodingOptions
 
 # A curve goes from nothing hidden to everything hidden in so many steps.
 STEPS = 8
@@ -102,6 +106,37 @@ def examine(
         grid = drop.reshape(caption.grid)
         found.append(Faithfulness(word, grid, correlation, attention, chance, best))
     return found
+
+
+def sample(
+    model: Captioner,
+    dataset: CaptionDataset,
+    count: int,
+    options: DecodingOptions,
+    *,
+    seed: int = 0,
+) -> dict:
+    """Captions some pictures of a data set and puts the words that name something to the test.
+
+    Args:
+        count: of pictures, drawn at random; all of them if there are fewer.
+        seed: of the draw.
+
+    Returns:
+        Means over words, see `summarise`.
+
+    Raises:
+        ImageError: a picture can't be read.
+        ValueError: no caption names anything.
+    """
+    pictures = random.Random(seed).sample(dataset.pictures, min(count, len(dataset)))
+    found: list[Faithfulness] = []
+    for picture in tqdm(pictures, "hiding cells", unit="picture"):
+        caption = model.caption(picture.path, options=options)
+        found += examine(model, picture.path, caption, content_words(caption), seed=seed)
+    if not found:
+        raise ValueError(f"no caption of {len(pictures)} pictures names anything to be seen")
+    return summarise(found)
 
 
 class _View:

@@ -28,11 +28,13 @@ CHUNK = 16
 
 def caption(arguments: argparse.Namespace) -> int:
     """`captioner caption`: prints a caption for each picture, and for each failure why."""
+    # Wrong usage is said before torch takes seconds to load.
+    options = _decoding_options(arguments)
+
     from captioner.checkpoint import load
     from captioner.images import find_images
     from captioner.report import MapFolder, Report
 
-    options = _decoding_options(arguments)
     paths, failed = [], False
     for path in arguments.images:
         try:
@@ -85,14 +87,15 @@ def caption_files(
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """`captioner evaluate`: captions a data set and prints its scores."""
+    options = _decoding_options(arguments)
+    if arguments.results and not arguments.results.parent.is_dir():
+        arguments.refuse(f"there is no folder {str(arguments.results.parent)!r} for the results")
+
     from captioner.checkpoint import load
     from captioner.data import read_dataset
     from captioner.evaluation import caption_dataset, describe
     from captioner.explain import sample
 
-    options = _decoding_options(arguments)
-    if arguments.results and not arguments.results.parent.is_dir():
-        arguments.refuse(f"there is no folder {str(arguments.results.parent)!r} for the results")
     dataset = read_dataset(arguments.annotations, arguments.images)
     model = load(arguments.model)
     captions, grounding = caption_dataset(model, dataset, options)
@@ -120,6 +123,8 @@ def score(arguments: argparse.Namespace) -> int:
 
 def explain(arguments: argparse.Namespace) -> int:
     """`captioner explain`: says whether the maps of a caption's words are true."""
+    options = _decoding_options(arguments)
+
     from captioner.checkpoint import load
     from captioner.explain import examine
 
@@ -130,7 +135,7 @@ def explain(arguments: argparse.Namespace) -> int:
         except ValueError as error:
             return refuse(error)
     else:
-        caption = model.caption(arguments.image, options=_decoding_options(arguments))
+        caption = model.caption(arguments.image, options=options)
     places = range(len(caption.words))
     if arguments.word:
         places = [i for i in places if caption.words[i].text == arguments.word.lower()]

@@ -61,9 +61,13 @@ class DecodingOptions:
     considered: int = option(5, "next-best words kept for each word")
 
     def __post_init__(self) -> None:
-        for name in ("beam_size", "max_length"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("length_penalty", "considered"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        # The upper ends are far beyond use; without them a slip of the hand fills the memory.
+        for name, low, high in (
+            ("beam_size", 1, 1000),
+            ("max_length", 1, 1000),
+            ("length_penalty", 0, 10),
+            ("considered", 0, 1000),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be from {low} to {high}, not {value}")

@@ -92,7 +92,7 @@ def test_maps_and_report_are_written(model, photos, capsys, tmp_path):
         (["nonsense"], "nonsense"),
         ([], "required"),
         (["caption"], "IMAGE|FOLDER"),
-        (["caption", "x.jpg", "--beam-size", "0"], "beam_size must be at least 1, not 0"),
+        (["caption", "x.jpg", "--beam-size", "0"], "beam_size must be from 1 to 1000, not 0"),
         (["caption", "x.jpg", "--beam-size", "many"], "many"),
         (["evaluate", "--images", "x"], "--annotations"),
         (

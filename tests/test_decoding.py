@@ -197,11 +197,12 @@ def test_samples_follow_the_probabilities():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"beam_size": 0}, "beam_size must be at least 1, not 0"),
-        ({"max_length": -3}, "max_length must be at least 1, not -3"),
-        ({"length_penalty": -1.0}, "length_penalty must be at least 0"),
-        ({"length_penalty": float("nan")}, "length_penalty must be at least 0"),
-        ({"considered": -1}, "considered must be at least 0"),
+        ({"beam_size": 0}, "beam_size must be from 1 to 1000, not 0"),
+        ({"beam_size": 10**6}, "beam_size must be from 1 to 1000, not 1000000"),
+        ({"max_length": -3}, "max_length must be from 1 to 1000, not -3"),
+        ({"length_penalty": -1.0}, "length_penalty must be from 0 to 10, not -1.0"),
+        ({"length_penalty": float("nan")}, "length_penalty must be from 0 to 10, not nan"),
+        ({"considered": -1}, "considered must be from 0 to 1000, not -1"),
     ],
 )
 def test_impossible_options_are_refused(change, message):

@@ -110,7 +110,7 @@ def test_bad_questions_are_refused(tiny_model, photo, tmp_path):
         tiny_model.caption(tmp_path / "absent.jpg")
     with pytest.raises(ValueError, match="there is no word in ' . '"):
         tiny_model.explain(photo, " . ")
-    with pytest.raises(ValueError, match="beam_size must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="beam_size must be from 1 to 1000, not 0"):
         tiny_model.caption(photo, beam_size=0)
 
 

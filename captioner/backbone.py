@@ -103,12 +103,16 @@ def measure(backbone: Backbone, size: int) -> Lattice:
     was_training = backbone.training
     try:
         maps = backbone.eval()(torch.zeros(1, 3, size, size))
-    except (AssertionError, RuntimeError) as error:
-        raise ValueError(f"the backbone takes no pictures of {size} pixels: {error}") from error
+    except (AssertionError, AttributeError, RuntimeError) as error:
+        raise ValueError(
+            f"the backbone gives no grid for pictures of {size} pixels: {error}"
+        ) from error
     finally:
         backbone.train(was_training)
         for handle in handles:
             handle.remove()
+    if maps.ndim != 4:
+        raise ValueError(f"the backbone gives no grid of features, but {tuple(maps.shape)}")
     rows, columns = maps.shape[-2:]
     for layer, before in calls:
         # A shortcut strides beside the main path, and some networks run past the stage they are
@@ -176,7 +180,10 @@ def _load(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         # Never a pickle that could run code.
-        return torch.load(path, map_location="cpu", weights_only=True)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(found, dict):
+            raise TypeError(f"it holds a {type(found).__name__}")
+        return found.get("state_dict", found)
     except FileNotFoundError as error:
         raise CheckpointError(f"there are no backbone weights {str(path)!r}") from error
     except Exception as error:  # a broken file fails in the reader's own many ways

@@ -12,6 +12,7 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 import torch
+from PIL import Image
 from torch import Tensor
 
 from captioner.backbone import Backbone
@@ -38,6 +39,7 @@ def save(model: Captioner, directory: Path, card: str = "") -> None:
     Args:
         card: the text of the model card.
     """
+    directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".saving-") as name:
         part = Path(name)
@@ -75,11 +77,29 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     try:
         backbone = Backbone(config.backbone, config.stage)
         model = assemble(config, vocabulary, backbone, preprocessing)
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (AttributeError, ValueError, TypeError, RuntimeError) as error:
         raise CheckpointError(f"{str(directory / CONFIG)!r} describes no model: {error}") from error
     _check_weights(directory, tensors, model)
     model.load_state_dict(tensors)
-    return model.to(device).eval()
+    model.to(device).eval()
+    _try_out(directory, model)
+    return model
+
+
+def _try_out(directory: Path, model: Captioner) -> None:
+    """Looks at a blank picture: what is wrong with the parts must show here, not at a user's."""
+    rows, columns = model.encoder.grid
+    try:
+        annotations, _ = model.look([Image.new("RGB", (8, 8))])
+    except Exception as error:  # a wrong setting fails wherever it is first used
+        raise CheckpointError(
+            f"the preprocessing in {str(directory / CONFIG)!r} does not fit the model: {error}"
+        ) from error
+    if annotations.shape[1] != rows * columns or not annotations.isfinite().all():
+        raise CheckpointError(
+            f"the model in {str(directory)!r} is broken: a blank picture gives it "
+            f"{annotations.shape[1]} annotations for {rows} x {columns} cells, or no numbers"
+        )
 
 
 def _to_store(model: Captioner) -> dict[str, Tensor]:
@@ -111,7 +131,10 @@ def _build(kind: type, settings: dict, part: str, path: Path):
     if not isinstance(values, dict) or values.keys() != wanted:
         met = sorted(wanted ^ values.keys()) if isinstance(values, dict) else part
         raise CheckpointError(f"{str(path)!r}: {part!r} has missing or unknown entries: {met}")
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    try:
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{str(path)!r} describes no model: {error}") from error
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

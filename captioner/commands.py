@@ -88,6 +88,11 @@ def caption_files(
 def evaluate(arguments: argparse.Namespace) -> int:
     """`captioner evaluate`: captions a data set and prints its scores."""
     options = _decoding_options(arguments)
+    if arguments.faithfulness < 0:
+        arguments.refuse(f"--faithfulness must be at least 0, not {arguments.faithfulness}")
+    for path in (arguments.against, arguments.train_annotations):
+        if path and not path.is_file():
+            arguments.refuse(f"there is no file {str(path)!r}")
     if arguments.results and not arguments.results.parent.is_dir():
         arguments.refuse(f"there is no folder {str(arguments.results.parent)!r} for the results")
 

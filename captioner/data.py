@@ -14,6 +14,7 @@ from pathlib import Path
 from pycocotools.coco import COCO
 
 from captioner.errors import DataError
+from captioner.tokenizer import tokenize
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def read_dataset(annotations: Path, images: Path) -> CaptionDataset:
         DataError: the file or folder is missing or malformed, a picture file is absent, or a
             picture has no caption.
     """
+    annotations, images = Path(annotations), Path(images)
     if not images.is_dir():
         raise DataError(f"there is no folder of images {str(images)!r}")
     return make_dataset(_read_captions(annotations), images, str(annotations))
@@ -83,6 +85,8 @@ def read_references(annotations: Path) -> dict[int, list[str]]:
     captions = _read_captions(annotations)
     said = _captions_by_picture(captions)
     references = {image["id"]: said[image["id"]] for image in captions["images"]}
+    if not references:
+        raise DataError(f"there is no picture in {str(annotations)!r}")
     _refuse(annotations, "pictures without a caption", [k for k, v in references.items() if not v])
     _refuse(annotations, "captions of pictures that are not in it", list(said.keys() - references))
     return references
@@ -107,7 +111,7 @@ def read_results(path: Path, references: dict[int, list[str]]) -> dict[int, str]
             f"{type(error).__name__}: {error}"
         ) from error
     counts = Counter(key for key, _ in found)
-    hollow = [key for key, text in found if not isinstance(text, str) or not text.strip()]
+    hollow = [key for key, text in found if not isinstance(text, str) or not tokenize(text)]
     _refuse(path, "pictures with more than one caption", [k for k, n in counts.items() if n > 1])
     _refuse(path, "results for pictures without reference", list(counts.keys() - references))
     _refuse(path, "pictures without a result", [key for key in references if key not in counts])
@@ -129,7 +133,7 @@ def make_dataset(captions: dict, images: Path, name: str) -> CaptionDataset:
     said = _captions_by_picture(captions)
     try:
         regions = _regions_by_picture(captions)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{name!r} has a malformed region: {error!r}") from error
     pictures = tuple(
         Picture(
@@ -156,13 +160,15 @@ def _read_captions(path: Path) -> dict:
             captions = COCO(str(path)).dataset
         # What is read later is looked at here, where the file can be named.
         for image in captions["images"]:
-            image["id"], image["file_name"]
+            _ = image["id"], Path(image["file_name"])
         for annotation in captions["annotations"]:
-            annotation["image_id"], annotation["caption"]
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
+            _ = annotation["image_id"], annotation["caption"].split()
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise DataError(
             f"{str(path)!r} is no COCO captions JSON: {type(error).__name__}: {error}"
         ) from error
+    counts = Counter(image["id"] for image in captions["images"])
+    _refuse(path, "ids used by several pictures", [key for key, n in counts.items() if n > 1])
     return captions
 
 
@@ -186,7 +192,7 @@ def _regions_by_picture(captions: dict) -> dict[int, list[Region]]:
                 caption=place[region["annotation_id"]],
                 start=region["start"],
                 end=region["end"],
-                boxes=tuple(map(tuple, region["boxes"])),
+                boxes=tuple((x, y, w, h) for x, y, w, h in region["boxes"]),
                 kind=region["kind"],
             )
         )

@@ -68,7 +68,9 @@ def beam_search(
     """Finds the likeliest captions of each picture; width 1 is greedy decoding.
 
     A caption has at least one word and at most `max_length`. There it must end, so that the search
-    always does, and every log probability is that of a whole caption.
+    always does, and every log probability is that of a whole caption. A picture is done when
+    `beam_size` captions have ended and the best live one, ended next, would score no better: with a
+    length penalty a much longer one still might, which is not waited for.
 
     Args:
         step: see the module.
@@ -112,7 +114,7 @@ def beam_search(
             found.sort(key=lambda hypothesis: -hypothesis.score)
             del found[width:]
             reachable = alive[picture, 0].item() / (length + 2) ** options.length_penalty
-            if len(found) == width and reachable <= found[-1].score:
+            if len(found) == width and (width == 1 or reachable <= found[-1].score):
                 alive[picture] = _NEVER
         if length == options.max_length or not (alive > _NEVER).any():
             break

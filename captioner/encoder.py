@@ -118,6 +118,11 @@ def plan_preprocessing(backbone: Backbone, *, image_size: int, resize: str) -> P
     """
     lattice = measure(backbone, image_size)
     stride, shift = lattice.stride, lattice.shift
+    if min(lattice.shape) < image_size // stride:
+        raise ValueError(
+            f"the backbone makes {lattice.shape} cells of a picture of {image_size} pixels; "
+            f"fewer than its stride of {stride} says"
+        )
     if image_size % stride:
         near = max(stride, round(image_size / stride) * stride)
         raise ValueError(

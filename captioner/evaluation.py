@@ -111,7 +111,9 @@ def describe(model: Captioner, options: DecodingOptions) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().to(torch.float32).numpy().tobytes())
+        # As a checkpoint keeps it: a model and its saved copy have one name.
+        kept = tensor.half() if tensor.ndim > 1 else tensor
+        digest.update(kept.detach().cpu().float().contiguous().numpy().tobytes())
     return (
         f"model:{digest.hexdigest()[:8]}|beam:{options.beam_size}"
         f"|length-penalty:{options.length_penalty:g}|longest:{options.max_length}"

@@ -49,6 +49,16 @@ class ModelConfig:
     attention_dim: int = option(512, "size of the attention's inner layer")
     dropout: float = option(0.5, "share of values dropped while training")
 
+    def __post_init__(self) -> None:
+        for name in ("image_size", "embedding_dim", "hidden_dim", "attention_dim"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, least in (("stage", -1), ("annotation_dim", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be from 0 to below 1, not {self.dropout}")
+
 
 class Captioner(nn.Module):
     """Captions pictures and says where it looked.

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from captioner.data import CaptionDataset, make_dataset, read_dataset
-from captioner.errors import CaptionerError, CheckpointError
+from captioner.errors import CaptionerError, CheckpointError, DataError
 from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
 from captioner.prepare import LAYOUTS
@@ -59,6 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     except (CaptionerError, ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # before the first step, while features are made
+        print("train.py: stopped before the first step", file=sys.stderr)
+        return 130
 
 
 def train(
@@ -83,15 +86,15 @@ def train(
     torch.manual_seed(training.seed)
     captioner = build(data, model, train_set)
     print(_summary(captioner, train_set, validation_set), file=sys.stderr)
+    state = Path(training.output) / "training"
+    if not resume and (state / RUN).exists():
+        raise CheckpointError(
+            f"{training.output!r} holds a run already; "
+            f"go on with --resume {training.output}, or give another --output"
+        )
     if dry_run:
         return 0
-    state = Path(training.output) / "training"
     if not resume:
-        if (state / RUN).exists():
-            raise CheckpointError(
-                f"{training.output!r} holds a run already; "
-                f"go on with --resume {training.output}, or give another --output"
-            )
         state.mkdir(parents=True, exist_ok=True)
         configs = {"data": asdict(data), "model": asdict(model), "training": asdict(training)}
         (state / RUN).write_text(json.dumps(configs, indent=2) + "\n")
@@ -116,10 +119,15 @@ def read_splits(data: DataConfig) -> tuple[CaptionDataset, CaptionDataset]:
         if not data.root:
             raise ValueError(f"--data {data.data} needs --root, the folder of that data set")
         prepared = LAYOUTS[data.data](Path(data.root))
-        train, validation = list(prepared.splits)[:2]
+        for note in prepared.notes:
+            print(note, file=sys.stderr)
+        validation = "val" if "val" in prepared.splits else "dev"
+        absent = [name for name in ("train", validation) if name not in prepared.splits]
+        if absent:
+            raise DataError(f"{data.root!r} has no pictures of the split {absent[0]!r}")
         return tuple(
             make_dataset(prepared.splits[name], prepared.images, name)
-            for name in (train, validation)
+            for name in ("train", validation)
         )
     missing = [
         "--" + name.replace("_", "-")

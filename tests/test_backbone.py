@@ -106,6 +106,9 @@ def test_files_that_are_no_weights_are_refused(tmp_path):
     (tmp_path / "text.pth").write_text("hello")
     with pytest.raises(CheckpointError, match="is no plain file of weights"):
         read_weights("test_resnet", tmp_path / "text.pth")
+    torch.save(torch.zeros(3), tmp_path / "tensor.pth")
+    with pytest.raises(CheckpointError, match="is no plain file of weights: it holds a Tensor"):
+        read_weights("test_resnet", tmp_path / "tensor.pth")
     (tmp_path / "half.safetensors").write_bytes(b"\x10\x00\x00")
     with pytest.raises(CheckpointError, match="is no plain file of weights"):
         read_weights("test_resnet", tmp_path / "half.safetensors")
@@ -130,6 +133,11 @@ def test_a_missing_package_of_weights_is_named(monkeypatch):
         read_weights("tf_efficientnet_lite2")
 
 
+def test_a_network_without_a_grid_is_refused():
+    with pytest.raises(ValueError, match="the backbone gives no grid"):
+        measure(Backbone("mixer_s32_224"), 224)
+
+
 def test_unknown_names_stages_and_sizes_are_refused():
     with pytest.raises(ValueError, match="timm has no backbone 'resnet999'; close to it are "):
         Backbone("resnet999")
@@ -137,7 +145,7 @@ def test_unknown_names_stages_and_sizes_are_refused():
         read_weights("zzzzzz")
     with pytest.raises(ValueError, match="the backbone 'test_resnet' has no stage 9"):
         Backbone("test_resnet", 9)
-    with pytest.raises(ValueError, match="the backbone takes no pictures of 100 pixels"):
+    with pytest.raises(ValueError, match="the backbone gives no grid for pictures of 100 pixels"):
         measure(Backbone("test_vit"), 100)
 
 

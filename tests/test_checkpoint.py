@@ -68,10 +68,16 @@ def reshape_tensor(path):
     save_file({**load_file(path), "decoder.gate.bias": torch.zeros(2)}, path)
 
 
-def change_config(**changes):
+def spoil_tensor(path):
+    tensors = load_file(path)
+    tensors["encoder.projection.0.bias"] += float("nan")
+    save_file(tensors, path)
+
+
+def change_config(part="model", **changes):
     def change(path):
         settings = json.loads(path.read_text())
-        settings["model"] |= changes
+        settings[part] |= changes
         path.write_text(json.dumps(settings))
 
     return change
@@ -100,6 +106,12 @@ BROKEN = [
     ("config.json", change_config(backbone="nothing"), "describes no model: timm has no backbone"),
     ("config.json", change_config(attention="sharp"), "describes no model: unknown attention"),
     ("config.json", change_config(hidden_dim="x"), "describes no model"),
+    ("config.json", change_config(backbone=None), "describes no model"),
+    ("config.json", change_config("preprocessing", resize="stretch"), "unknown resize 'stretch'"),
+    ("config.json", change_config("preprocessing", grid=[3, 3]), "is broken: a blank picture"),
+    ("config.json", change_config("preprocessing", mean=[0.5, 0.5]), "does not fit the model"),
+    ("config.json", change_config("preprocessing", margin=None), "does not fit the model"),
+    ("model.safetensors", spoil_tensor, "is broken: a blank picture"),
     ("config.json", change_config(hidden_dim=7), "the weights in '.*' do not fit its config"),
 ]
 

@@ -27,6 +27,8 @@ def test_pictures_come_with_all_their_captions(drawn_pictures):
         (lambda d: d.pop("images"), "is no COCO captions JSON"),
         (lambda d: d["images"][0].pop("file_name"), "is no COCO captions JSON"),
         (lambda d: d["annotations"][0].pop("caption"), "is no COCO captions JSON"),
+        (lambda d: d["annotations"][0].update(caption=None), "is no COCO captions JSON"),
+        (lambda d: d["images"][1].update(id=1), "has 1 ids used by several pictures: 1"),
     ],
 )
 def test_a_wrong_captions_file_is_refused_by_name(drawn_pictures, change, message):
@@ -87,6 +89,7 @@ def test_results_are_read_in_any_order_and_with_ids_as_digits(tmp_path):
         ('[{"image_id": 5, "caption": "a"}, {"image_id": "5", "caption": "a"}]', "more than one"),
         ('[{"image_id": 5, "caption": " "}]', "has 1 empty captions: 5"),
         ('[{"image_id": 5, "caption": null}]', "has 1 empty captions: 5"),
+        ('[{"image_id": 5, "caption": "..."}]', "has 1 empty captions: 5"),
     ],
 )
 def test_results_that_do_not_fit_are_refused_with_the_ids_and_the_count(tmp_path, text, message):

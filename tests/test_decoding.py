@@ -67,7 +67,7 @@ def test_a_very_wide_beam_equals_exhaustive_search(seed, length_penalty):
         assert hypotheses[0].tokens == expected[0][0]
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(300))
 def test_width_one_is_greedy(seed):
     table = markov_table(seed)[0]
     last, words = START, []
@@ -80,7 +80,7 @@ def test_width_one_is_greedy(seed):
         if last == END:
             break
         words.append(last)
-    _, results = search(table[None], beam_size=1)
+    _, results = search(table[None], beam_size=1, length_penalty=0.7)
     assert results[0][0].tokens == tuple(words)
     assert len(results[0]) == 1
 

@@ -17,6 +17,10 @@ SMALL = (
 ).split()
 
 
+class Killed(BaseException):
+    """What ends a process without any handler."""
+
+
 @pytest.fixture
 def flags(drawn_pictures, tmp_path):
     file, folder, _ = drawn_pictures
@@ -37,11 +41,11 @@ def test_it_trains_and_its_model_captions(flags, drawn_pictures, tmp_path, capsy
 
 def test_resume_alone_continues_with_everything_as_it_was(flags, tmp_path, monkeypatch, capsys):
     def stopped(*arguments, **options):
-        raise KeyboardInterrupt
+        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr("captioner.training._Run._finish_epoch", stopped)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Killed):
             main([*flags, "--epochs", "2", "--save-every-steps", "1"])
     moved = tmp_path / "moved"
     (tmp_path / "run").rename(moved)
@@ -57,13 +61,34 @@ def test_an_output_that_can_not_be_written_is_said(flags, capsys, tmp_path):
     assert "Not a directory" in capsys.readouterr().err
 
 
+def test_an_interrupt_before_the_first_step_is_no_traceback(flags, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("captioner.run.fit", interrupted)
+    assert main(flags) == 130
+    assert "stopped before the first step" in capsys.readouterr().err
+
+
+def test_a_layout_validates_on_its_own_validation_split(tmp_path, monkeypatch, capsys):
+    from captioner.prepare import Prepared
+
+    read = {
+        "flickr8k": lambda root: Prepared(root, {"train": {}, "test": {}}, ("dev is left out",))
+    }
+    monkeypatch.setattr("captioner.run.LAYOUTS", read)
+    assert main(["--data", "flickr8k", "--root", str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert "has no pictures of the split 'dev'" in err and "dev is left out" in err
+
+
 def test_a_run_killed_before_its_first_state_starts_again(flags, tmp_path, monkeypatch, capsys):
     def killed(*arguments, **options):
-        raise KeyboardInterrupt
+        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr("captioner.run.fit", killed)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Killed):
             main([*flags, "--epochs", "1"])
     assert main(["--resume", str(tmp_path / "run")]) == 0
     assert "it starts again" in capsys.readouterr().err and load(tmp_path / "run")

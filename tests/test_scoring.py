@@ -37,6 +37,16 @@ def test_meteor_says_what_is_missing(capsys, monkeypatch):
     assert "pip install 'captioner[official]'" in capsys.readouterr().err
 
 
+def test_a_java_that_fails_is_said_and_does_not_hang(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("pycocoevalcap")
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\nexit 1\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert score(COPIED, REFERENCES, "human", with_meteor=True).meteor is None
+    assert "METEOR's Java program failed" in capsys.readouterr().err
+
+
 def test_meteor_of_copied_references_is_the_highest():
     if shutil.which("java") is None:
         pytest.skip("METEOR needs Java")

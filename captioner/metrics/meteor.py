@@ -27,4 +27,11 @@ def meteor(
 
     said = {i: [" ".join(words)] for i, words in enumerate(hypotheses)}
     wanted = {i: [" ".join(words) for words in own] for i, own in enumerate(references)}
-    return 100 * Meteor().compute_score(wanted, said)[0]
+    scorer = None
+    try:
+        scorer = Meteor()
+        return 100 * scorer.compute_score(wanted, said)[0]
+    except (OSError, ValueError) as error:
+        if scorer is not None and scorer.lock.locked():
+            scorer.lock.release()  # its destructor would wait for this for ever
+        raise CaptionerError(f"METEOR's Java program failed: {error}") from error

@@ -153,11 +153,17 @@ def explain(arguments: argparse.Namespace) -> int:
         return DONE
     print(f"{caption.text}\n\n{'':14}  probability  correlation  deletion (random)  insertion")
     for one in found:
+        known = "" if one.word.known else "   the model does not know this word"
         print(
             f"{one.word.text:14}  {one.word.probability:11.0%}  {one.correlation:+11.2f}  "
             f"{one.attention.deletion:8.1f} ({one.random.deletion:6.1f})  "
-            f"{one.attention.insertion:9.1f} ({one.random.insertion:.1f})"
+            f"{one.attention.insertion:9.1f} ({one.random.insertion:.1f}){known}"
         )
+    print(
+        "\nHow likely the word stays (0-100) while cells are hidden in order of attention\n"
+        "(deletion: lower is better) or shown in that order (insertion: higher is better); in\n"
+        "brackets for a random order. Correlation: of attention with hiding each cell alone."
+    )
     return DONE
 
 

@@ -50,11 +50,10 @@ def main(argv: list[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        configs = (
-            _read_run(arguments.resume)
-            if arguments.resume
-            else {name: from_arguments(kind, arguments) for name, (kind, _) in _CONFIGS.items()}
-        )
+        given = {name: from_arguments(kind, arguments) for name, (kind, _) in _CONFIGS.items()}
+        if arguments.resume and any(given[name] != kind() for name, (kind, _) in _CONFIGS.items()):
+            parser.error("--resume goes on with the run as it was started: give no other setting")
+        configs = _read_run(arguments.resume) if arguments.resume else given
         return train(**configs, resume=bool(arguments.resume), dry_run=arguments.dry_run)
     except (CaptionerError, ValueError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
@@ -96,6 +95,10 @@ def train(
         return 0
     if not resume:
         state.mkdir(parents=True, exist_ok=True)
+        # Whole paths: a run can be resumed from another folder.
+        for name in ("train_annotations", "validation_annotations", "images", "root"):
+            if getattr(data, name):
+                data = replace(data, **{name: str(Path(getattr(data, name)).resolve())})
         configs = {"data": asdict(data), "model": asdict(model), "training": asdict(training)}
         (state / RUN).write_text(json.dumps(configs, indent=2) + "\n")
     elif not (state / STATE).exists():
@@ -105,6 +108,11 @@ def train(
     if position.epoch < training.epochs:
         print(f"stopped; go on with --resume {training.output}", file=sys.stderr)
         return 130
+    print(
+        f"done: {training.output} holds the best checkpoint, with a validation BLEU-4 of "
+        f"{position.best:.2f} (0-100)",
+        file=sys.stderr,
+    )
     return 0
 
 

@@ -1,5 +1,6 @@
 import json
 
+from captioner.checkpoint import load, save
 from captioner.data import read_dataset
 from captioner.evaluation import caption_dataset, describe, evaluate
 from captioner.options import DecodingOptions
@@ -23,6 +24,12 @@ def test_evaluation_is_repeatable_to_the_bit(tiny_model, drawn_pictures):
     dataset = read_dataset(*drawn_pictures[:2])
     first, second = (evaluate(tiny_model, dataset, with_meteor=False) for _ in range(2))
     assert first == second
+
+
+def test_a_model_and_its_saved_copy_have_one_name(tiny_model, tmp_path):
+    save(tiny_model, tmp_path / "model")
+    options = DecodingOptions()
+    assert describe(tiny_model, options) == describe(load(tmp_path / "model"), options)
 
 
 def test_the_signature_names_the_weights_and_the_decoding(tiny_model):

@@ -128,6 +128,21 @@ def test_the_seed_decides_the_weights():
     assert all(torch.equal(built[0][k], built[1][k]) for k in built[0])
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden_dim": -1}, "hidden_dim must be at least 1, not -1"),
+        ({"image_size": 0}, "image_size must be at least 1, not 0"),
+        ({"stage": -9}, "stage must be at least -1, not -9"),
+        ({"annotation_dim": -5}, "annotation_dim must be at least 0, not -5"),
+        ({"dropout": 1.0}, "dropout must be from 0 to below 1, not 1.0"),
+    ],
+)
+def test_impossible_sizes_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        ModelConfig(**change)
+
+
 def test_an_impossible_config_is_refused():
     with pytest.raises(ValueError, match="unknown decoder 'x'"):
         new_model(

@@ -53,6 +53,10 @@ def test_resume_alone_continues_with_everything_as_it_was(flags, tmp_path, monke
     log = [json.loads(line) for line in (moved / "training/log.jsonl").open()]
     assert [line["epoch"] for line in log] == [1, 2] and load(moved)
     assert main(["--resume", str(moved)]) == 0  # there is nothing left to do
+    assert "holds the best checkpoint" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["--resume", str(moved), "--epochs", "5"])
+    assert "give no other setting" in capsys.readouterr().err
 
 
 def test_an_output_that_can_not_be_written_is_said(flags, capsys, tmp_path):

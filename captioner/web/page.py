@@ -140,7 +140,8 @@ def build_page(model: "Captioner", assets: Path) -> gr.Blocks:
     ) as page:
         gr.Markdown(
             "# Show, attend and tell\n\n"
-            "Choose a picture: the model captions it, and shows where it looked for each word."
+            "Choose a picture: the model captions it, and shows where it looked for each word. "
+            "Attention is a hint at what it used, not a proof."
         )
         with gr.Row(elem_id="columns"):
             with gr.Column(elem_id="source"):

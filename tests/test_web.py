@@ -577,6 +577,7 @@ def test_a_phone_needs_no_sideways_scroll(server, open_tab, tmp_path, scheme):
 def test_a_pasted_picture_and_an_example_are_captioned(server, open_tab):
     tab = open_tab(server, viewport={"width": 1400, "height": 900})
     tab.wait_for_selector("#picture input[type=file]", state="attached")
+    tab.wait_for_selector("body[data-paste=ready]")  # before that a paste goes nowhere
     tab.evaluate(
         """async (url) => {
           const blob = await (await fetch(url)).blob();

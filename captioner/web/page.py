@@ -46,15 +46,18 @@ CSS = """
 """
 
 # A picture that is pasted anywhere on the page goes the way of an uploaded one.
-PASTE = """() => document.addEventListener("paste", (event) => {
-  const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
-  const input = document.querySelector("#picture input[type=file]");
-  if (!file || !input) return;
-  const transfer = new DataTransfer();
-  transfer.items.add(file);
-  input.files = transfer.files;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
-})"""
+PASTE = """() => {
+  document.body.dataset.paste = "ready";
+  document.addEventListener("paste", (event) => {
+    const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
+    const input = document.querySelector("#picture input[type=file]");
+    if (!file || !input) return;
+    const transfer = new DataTransfer();
+    transfer.items.add(file);
+    input.files = transfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+}"""
 
 # In the browser, before the server is asked: what waits in the queue is busy too.
 BUSY = "(picture) => picture ? { busy: true } : null"

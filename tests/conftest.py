@@ -71,3 +71,13 @@ def real_captions(flickr8k):
         captions.setdefault(name, []).append(tokenize(text.partition("\t")[2]))
     chosen = random.Random(0).sample([c for c in captions.values() if len(c) == 5], 500)
     return [c[1:] for c in chosen], [c[0] for c in chosen]
+
+
+def make_even(network):
+    """Makes all weights alike and pooling a mean: a gradient then shows the receptive field."""
+    for name, module in list(network.named_modules()):
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.constant_(module.weight, 1 / module.weight[0].numel())
+        elif isinstance(module, torch.nn.MaxPool2d):
+            mean = torch.nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
+            network.get_submodule(name.rpartition(".")[0]).add_module(name.rpartition(".")[2], mean)

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from conftest import make_even
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -35,16 +36,6 @@ def test_it_says_its_size_stride_and_shift(name, stage, size, channels, stride, 
     cells = size // stride
     assert lattice.shape == (cells, cells)
     assert (lattice.channels, lattice.stride, lattice.shift) == (channels, stride, shift)
-
-
-def make_even(network):
-    """Makes all weights alike and pooling a mean: a gradient then shows the receptive field."""
-    for name, module in list(network.named_modules()):
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.constant_(module.weight, 1 / module.weight[0].numel())
-        elif isinstance(module, torch.nn.MaxPool2d):
-            mean = torch.nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
-            network.get_submodule(name.rpartition(".")[0]).add_module(name.rpartition(".")[2], mean)
 
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "resnet18", "regnetx_002"])

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from conftest import make_even
 from PIL import Image
 
 from captioner.backbone import Backbone
@@ -31,16 +32,6 @@ def test_it_says_its_grid_and_gives_that_many_annotations(name, size, grid, chan
     assert encoder.grid == grid and encoder.annotation_dim == channels
     assert annotations.shape == (1, grid[0] * grid[1], channels)
     assert build(name, size, annotation_dim=8)(torch.from_numpy(pixels)[None]).shape[-1] == 8
-
-
-def make_even(network):
-    """Makes all weights alike and pooling a mean: a gradient then shows the receptive field."""
-    for name, module in list(network.named_modules()):
-        if isinstance(module, torch.nn.Conv2d):
-            torch.nn.init.constant_(module.weight, 1 / module.weight[0].numel())
-        elif isinstance(module, torch.nn.MaxPool2d):
-            mean = torch.nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
-            network.get_submodule(name.rpartition(".")[0]).add_module(name.rpartition(".")[2], mean)
 
 
 @pytest.mark.parametrize("name", ["test_efficientnet", "resnet18", "vgg11"])

@@ -196,5 +196,5 @@ def _signature(made_by: str, references: Mapping[int, Sequence[str]]) -> str:
     shown = str(counts.pop()) if len(counts) == 1 else f"{min(counts)}-{max(counts)}"
     return (
         f"captioner:{version('captioner')}|{made_by}|references:{shown}|case:lower"
-        f"|tokens:treebank-nltk{version('nltk')}|scale:0-100"
+        f"|tokens:ptb|scale:0-100"
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from captioner.errors import CheckpointError, DataError
+from captioner.tokenizer import BRACKETS
 
 PAD, START, END, UNK = "<pad>", "<start>", "<end>", "<unk>"
 SPECIAL = (PAD, START, END, UNK)
@@ -74,6 +75,8 @@ class Vocabulary:
 def build_vocabulary(captions: Iterable[Sequence[str]], min_count: int = 5) -> Vocabulary:
     """Keeps the words that are seen at least `min_count` times, the most frequent first.
 
+    The official tokens of brackets are no words that a model should say.
+
     Args:
         captions: the tokens of each training caption.
         min_count: a rarer word becomes `<unk>`.
@@ -81,7 +84,8 @@ def build_vocabulary(captions: Iterable[Sequence[str]], min_count: int = 5) -> V
     Raises:
         DataError: no word is that frequent.
     """
-    counts = Counter(word for words in captions for word in words)
+    brackets = frozenset(BRACKETS.values())
+    counts = Counter(word for words in captions for word in words if word not in brackets)
     # Alphabetical among equals, so that the same captions in another order give the same file.
     kept = sorted(
         (word for word in counts if counts[word] >= min_count), key=lambda w: (-counts[w], w)

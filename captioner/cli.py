@@ -10,9 +10,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from captioner import commands
+from captioner import commands, score_commands
 from captioner.errors import CaptionerError
 from captioner.options import DecodingOptions, add_options
+
+COMMANDS = {
+    "caption": commands.caption,
+    "evaluate": score_commands.evaluate,
+    "score": score_commands.score,
+    "explain": commands.explain,
+    "prepare": commands.prepare,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--images", type=Path, required=True, metavar="DIR", help="folder of its pictures")
     _model_options(parser)
     add("--results", type=Path, metavar="FILE", help="write the captions here, COCO results format")
+    add("--report", type=Path, metavar="HTML", help="write one page with scores, examples and maps")
     add(
         "--faithfulness",
         type=int,
@@ -79,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(subcommands: Any, name: str, help: str) -> tuple[argparse.ArgumentParser, Callable]:
-    """A command's parser and the method that adds to it; the function it runs has its name."""
+    """A command's parser and the method that adds to it."""
     parser = subcommands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-    parser.set_defaults(run=getattr(commands, name), refuse=parser.error)
+    parser.set_defaults(run=COMMANDS[name], refuse=parser.error)
     return parser, parser.add_argument
 
 

@@ -1,4 +1,4 @@
-"""What each command does: `captioner caption | evaluate | score | explain | prepare`.
+"""What the commands do that caption, explain and prepare; `score_commands` has the others.
 
 Results go to stdout, everything else to stderr. What loads torch is imported only where a command
 needs it, so that the others answer at once.
@@ -8,8 +8,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +27,7 @@ CHUNK = 16
 def caption(arguments: argparse.Namespace) -> int:
     """`captioner caption`: prints a caption for each picture, and for each failure why."""
     # Wrong usage is said before torch takes seconds to load.
-    options = _decoding_options(arguments)
+    options = decoding_options(arguments)
 
     from captioner.checkpoint import load
     from captioner.images import find_images
@@ -85,50 +83,9 @@ def caption_files(
         yield from ((path, answers[place]) for place, path in enumerate(chunk))
 
 
-def evaluate(arguments: argparse.Namespace) -> int:
-    """`captioner evaluate`: captions a data set and prints its scores."""
-    options = _decoding_options(arguments)
-    if arguments.faithfulness < 0:
-        arguments.refuse(f"--faithfulness must be at least 0, not {arguments.faithfulness}")
-    for path in (arguments.against, arguments.train_annotations):
-        if path and not path.is_file():
-            arguments.refuse(f"there is no file {str(path)!r}")
-    if arguments.results and not arguments.results.parent.is_dir():
-        arguments.refuse(f"there is no folder {str(arguments.results.parent)!r} for the results")
-
-    from captioner.checkpoint import load
-    from captioner.data import read_dataset
-    from captioner.evaluation import caption_dataset, describe
-    from captioner.explain import sample
-
-    dataset = read_dataset(arguments.annotations, arguments.images)
-    model = load(arguments.model)
-    captions, grounding = caption_dataset(model, dataset, options)
-    if arguments.results:
-        results = [{"image_id": key, "caption": text} for key, text in captions.items()]
-        arguments.results.write_text(json.dumps(results) + "\n")
-    made_by = describe(model, options)
-    more = {"grounding": grounding.as_dict()} if grounding else {}
-    if arguments.faithfulness:
-        more["faithfulness"] = sample(model, dataset, arguments.faithfulness, options)
-    _score(arguments, captions, dataset.references(), made_by, more)
-    return DONE
-
-
-def score(arguments: argparse.Namespace) -> int:
-    """`captioner score`: scores captions of any model."""
-    from captioner.data import read_references, read_results
-    from captioner.scoring import name_captions
-
-    references = read_references(arguments.annotations)
-    captions = read_results(arguments.results, references)
-    _score(arguments, captions, references, name_captions(captions))
-    return DONE
-
-
 def explain(arguments: argparse.Namespace) -> int:
     """`captioner explain`: says whether the maps of a caption's words are true."""
-    options = _decoding_options(arguments)
+    options = decoding_options(arguments)
 
     from captioner.checkpoint import load
     from captioner.explain import examine
@@ -186,67 +143,12 @@ def prepare(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _decoding_options(arguments: argparse.Namespace) -> DecodingOptions:
+def decoding_options(arguments: argparse.Namespace) -> DecodingOptions:
+    """The options of a command line; wrong ones end it as wrong usage."""
     try:
         return from_arguments(DecodingOptions, arguments)
     except ValueError as error:
         arguments.refuse(str(error))
-
-
-def _score(
-    arguments: argparse.Namespace,
-    captions: dict[int, str],
-    references: dict[int, list[str]],
-    made_by: str,
-    more: dict | None = None,
-) -> None:
-    """Scores captions and prints what `_score_options` ask for."""
-    from captioner.data import read_references, read_results
-    from captioner.scoring import name_captions, share_new
-    from captioner.scoring import score as run
-
-    scores = run(captions, references, made_by, with_meteor=True)
-    values = scores.as_dict() | (more or {})
-    if arguments.train_annotations:
-        training = chain(*read_references(arguments.train_annotations).values())
-        values["new"] = share_new(captions.values(), training)
-    values["intervals"] = {name: list(ends) for name, ends in scores.intervals().items()}
-    if arguments.against:
-        others = read_results(arguments.against, references)
-        compared = scores.against(run(others, references, name_captions(others)))
-        values["against"] = {name: asdict(one) for name, one in compared.items()}
-    if arguments.per_image:
-        arguments.per_image.write_text(json.dumps(scores.per_image.as_list()) + "\n")
-    print(json.dumps(values) if arguments.json else _score_table(values))
-
-
-def _score_table(values: dict) -> str:
-    intervals, compared = values.pop("intervals"), values.pop("against", {})
-    grounding, faithfulness = values.pop("grounding", {}), values.pop("faithfulness", {})
-    by_kind = grounding.pop("by_kind", {})
-    lines = []
-    for name, value in values.items():
-        shown = f"{value:.2f}" if isinstance(value, float) else "-" if value is None else value
-        line = f"{name:13} {shown}"
-        if name in intervals:
-            low, high = intervals[name]
-            line += f"   95 %: {low:.2f} to {high:.2f}"
-        if name in compared:
-            one = compared[name]
-            line += f"   against: {one['difference']:+.2f}, better in {one['better']:.1%} of rounds"
-        lines.append(line)
-    for kind, part in {"grounding": grounding, **by_kind}.items():
-        shown = ", ".join(f"{name} {value:.1f}" for name, value in part.items() if name != "words")
-        lines += [f"{kind:13} {shown} ({part['words']} words)"] if part else []
-    for order in ("attention", "random", "occlusion") if faithfulness else ():
-        areas = faithfulness[order]
-        lines.append(
-            f"{order:13} deletion {areas['deletion']:.1f}, insertion {areas['insertion']:.1f}"
-        )
-    if faithfulness:
-        shown, words = faithfulness["correlation"], faithfulness["words"]
-        lines.append(f"{'correlation':13} {shown:+.2f} of alpha with occlusion ({words} words)")
-    return "\n".join(lines)
 
 
 def _print_failure(path: Any, error: Exception, as_json: bool) -> None:

@@ -4,21 +4,41 @@ Letters: P pictures, L locations, D annotation size.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from captioner.batches import pad_captions
 from captioner.data import CaptionDataset, Picture, Region
+from captioner.decoding import Hypothesis
 from captioner.geometry import Geometry
 from captioner.metrics.grounding import Grounding, Look, summarise
 from captioner.model import BATCH_SIZE, Captioner
 from captioner.options import DecodingOptions
 from captioner.scoring import Scores, score
 from captioner.tokenizer import tokenize
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model made of a data set.
+
+    Attributes:
+        captions: picture id to caption, in the order of the data set.
+        grounding: the maps of the human captions, which it read, beside the boxes; nothing if
+            there are no boxes.
+        grounding_own: the maps of its own captions, for words that are the head of a phrase with
+            boxes; nothing if there is none.
+    """
+
+    captions: dict[int, str]
+    grounding: Grounding | None = None
+    grounding_own: Grounding | None = None
 
 
 def evaluate(
@@ -37,34 +57,41 @@ def evaluate(
         ImageError: a picture can't be read.
     """
     options = options or DecodingOptions()
-    captions, grounding = caption_dataset(model, dataset, options)
-    made_by = describe(model, options)
-    scores = score(captions, dataset.references(), made_by, with_meteor=with_meteor)
-    return replace(scores, grounding=grounding)
+    return score_answers(
+        answer(model, dataset, options),
+        dataset.references(),
+        describe(model, options),
+        with_meteor=with_meteor,
+    )
 
 
-def caption_dataset(
-    model: Captioner, dataset: CaptionDataset, options: DecodingOptions
-) -> tuple[dict[int, str], Grounding | None]:
+def score_answers(
+    answers: Answers, references: dict[int, list[str]], made_by: str, *, with_meteor: bool = True
+) -> Scores:
+    """Scores what a model made of a data set, see `scoring.score`."""
+    scores = score(answers.captions, references, made_by, with_meteor=with_meteor)
+    return replace(scores, grounding=answers.grounding, grounding_own=answers.grounding_own)
+
+
+def answer(model: Captioner, dataset: CaptionDataset, options: DecodingOptions) -> Answers:
     """Looks at every picture once: captions it, and reads its captions where they have boxes.
-
-    Returns:
-        Picture id to caption, in the order of the data set; the grounding, if there are boxes.
 
     Raises:
         ImageError: a picture can't be read.
     """
     captions: dict[int, str] = {}
-    found: list[Look] = []
+    read: list[Look] = []
+    own: list[Look] = []
     for first in tqdm(range(0, len(dataset), BATCH_SIZE), "captioning", unit="batch"):
         batch = dataset.pictures[first : first + BATCH_SIZE]
         annotations, geometries = model.look([picture.path for picture in batch])
-        hypotheses = model.decode(annotations, options)
-        for picture, (best, *_) in zip(batch, hypotheses):
-            captions[picture.id] = " ".join(model.vocabulary.decode(best.tokens))
+        best = [hypotheses[0] for hypotheses in model.decode(annotations, options)]
+        for picture, hypothesis, geometry in zip(batch, best, geometries):
+            captions[picture.id] = " ".join(model.vocabulary.decode(hypothesis.tokens))
+            own += looks_of_own(model, hypothesis, geometry, picture)
         if any(picture.regions for picture in batch):
-            found += looks(model, annotations, geometries, batch)
-    return captions, summarise(found)
+            read += looks(model, annotations, geometries, batch)
+    return Answers(captions, summarise(read), summarise(own))
 
 
 @torch.inference_mode()
@@ -85,18 +112,53 @@ def looks(
     encoded = [[model.vocabulary.encode(words) for words in own] for own in tokens]
     inputs = pad_captions(encoded).to(model.device)
     alphas = model.decoder(model.decoder.remember(annotations), inputs).alphas.float().cpu()
-    rows, columns = grid = model.encoder.grid
+    rows, columns = model.encoder.grid
     maps = alphas.view(len(pictures), -1, inputs.shape[1], rows, columns).numpy()
     found = []
     for picture, geometry, own, seen in zip(pictures, geometries, tokens, maps, strict=True):
         for region in picture.regions:
-            covered = geometry.cover(region.boxes, grid)
-            centred = geometry.holds_centre(region.boxes, grid)
-            for place in token_places(picture.captions[region.caption], region):
-                if place < len(own[region.caption]):
-                    alpha = seen[region.caption, place]
-                    found.append(Look(alpha, covered, centred, tuple(region.kind.split("/"))))
+            places = token_places(picture.captions[region.caption], region)
+            said = [place for place in places if place < len(own[region.caption])]
+            found += _looks_at(seen[region.caption, said], geometry, [region])
     return found
+
+
+def looks_of_own(
+    model: Captioner, hypothesis: Hypothesis, geometry: Geometry, picture: Picture
+) -> list[Look]:
+    """Gives a look for each word of the model's own caption that people used for a thing too.
+
+    That is a word that ends a phrase with boxes, its head ("a brown *dog*"), in any caption of the
+    picture; the boxes are those of all such phrases.
+
+    Args:
+        hypothesis: the caption, with its maps.
+        geometry: how the grid lies over the picture.
+        picture: with captions and regions.
+    """
+    heads: dict[str, list[Region]] = defaultdict(list)
+    for region in picture.regions:
+        words = picture.captions[region.caption].split()[region.start : region.end]
+        for head in tokenize(" ".join(words))[-1:]:
+            heads[head].append(region)
+    alphas = hypothesis.kept[0].float().cpu().numpy().reshape(-1, *model.encoder.grid)
+    found = []
+    for word, alpha in zip(model.vocabulary.decode(hypothesis.tokens), alphas, strict=True):
+        if word in heads:
+            found += _looks_at([alpha], geometry, heads[word])
+    return found
+
+
+def _looks_at(
+    alphas: Sequence[np.ndarray], geometry: Geometry, regions: Sequence[Region]
+) -> list[Look]:
+    """Sets maps beside the boxes of regions that speak of one thing."""
+    if not len(alphas):
+        return []
+    boxes, grid = [box for region in regions for box in region.boxes], alphas[0].shape
+    covered, centred = geometry.cover(boxes, grid), geometry.holds_centre(boxes, grid)
+    kinds = tuple(sorted({kind for region in regions for kind in region.kind.split("/")}))
+    return [Look(alpha, covered, centred, kinds) for alpha in alphas]
 
 
 def token_places(caption: str, region: Region) -> range:

@@ -9,7 +9,7 @@ alone. Letters: P pictures, L locations, T words, S steps.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,12 +20,15 @@ from tqdm import tqdm
 
 from captioner.caption import Caption, Word, content_words
 from captioner.data import CaptionDataset
+from captioner.errors import CaptionerError
 from captioner.images import load_image
 from captioner.model import BATCH_SIZE, Captioner
 from captioner.options import DecodingOptions
 
 # A curve goes from nothing hidden to everything hidden in so many steps.
 STEPS = 8
+# In which cells are hidden or shown.
+ORDERS = ("attention", "random", "occlusion")
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,18 @@ class Faithfulness:
 
     Attributes:
         word: as the model said or read it, with its map.
-        occlusion: (rows, columns), how far its probability fell when each cell alone was hidden.
-        correlation: of alpha and occlusion by rank (Spearman), -1 to 1.
-        attention, random, best: curves in order of alpha, at random, and in order of occlusion.
+        occlusion_map: (rows, columns), how far its probability fell when each cell alone was
+            hidden.
+        correlation: of alpha and that map by rank (Spearman), -1 to 1.
+        attention, random, occlusion: curves in order of alpha, at random, and of that map.
     """
 
     word: Word
-    occlusion: np.ndarray
+    occlusion_map: np.ndarray
     correlation: float
     attention: Curves
     random: Curves
-    best: Curves
+    occlusion: Curves
 
     def as_dict(self) -> dict:
         """JSON-ready."""
@@ -65,16 +69,9 @@ class Faithfulness:
             "word": self.word.text,
             "probability": self.word.probability,
             "correlation": self.correlation,
-            **{
-                name: {"deletion": curves.deletion, "insertion": curves.insertion}
-                for name, curves in (
-                    ("attention", self.attention),
-                    ("random", self.random),
-                    ("occlusion", self.best),
-                )
-            },
+            **{name: asdict(getattr(self, name)) for name in ORDERS},
             "alpha": [[round(float(a), 6) for a in row] for row in self.word.alpha],
-            "occlusion_map": [[round(float(a), 6) for a in row] for row in self.occlusion],
+            "occlusion_map": [[round(float(a), 6) for a in row] for row in self.occlusion_map],
         }
 
 
@@ -127,7 +124,7 @@ def sample(
 
     Raises:
         ImageError: a picture can't be read.
-        ValueError: no caption names anything.
+        CaptionerError: no caption names anything.
     """
     pictures = random.Random(seed).sample(dataset.pictures, min(count, len(dataset)))
     found: list[Faithfulness] = []
@@ -135,7 +132,7 @@ def sample(
         caption = model.caption(picture.path, options=options)
         found += examine(model, picture.path, caption, content_words(caption), seed=seed)
     if not found:
-        raise ValueError(f"no caption of {len(pictures)} pictures names anything to be seen")
+        raise CaptionerError(f"no caption of {len(pictures)} pictures names anything to be seen")
     return summarise(found)
 
 
@@ -187,16 +184,15 @@ def summarise(found: Sequence[Faithfulness]) -> dict:
     def mean(read: Callable[[Faithfulness], float]) -> float:
         return float(np.mean([read(one) for one in found]))
 
-    orders = {"attention": "attention", "random": "random", "occlusion": "best"}
     return {
         "words": len(found),
         "correlation": mean(lambda one: one.correlation),
         **{
             name: {
-                area: mean(lambda one, a=attribute, b=area: getattr(getattr(one, a), b))
+                area: mean(lambda one, name=name, area=area: getattr(getattr(one, name), area))
                 for area in ("deletion", "insertion")
             }
-            for name, attribute in orders.items()
+            for name in ORDERS
         },
     }
 

@@ -13,14 +13,17 @@ from captioner.visual import sheet
 
 _HEAD = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Captions</title>
+<title>{title}</title>
 <style>
 body { font-family: system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; }
 img { max-width: 100%; height: auto; }
 article { margin-bottom: 3rem; }
 p { color: #555; }
+table { border-collapse: collapse; }
+th, td { text-align: left; padding: 0.2rem 1rem 0.2rem 0; border-bottom: 1px solid #ddd;
+  overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 </style>
-<h1>Captions, and where the model looked for each word</h1>
+<h1>{title}</h1>
 <p>Light is attention, on one scale for all words of a caption. It is a hint, not a proof.</p>
 """
 
@@ -28,6 +31,26 @@ p { color: #555; }
 def sentence(text: str) -> str:
     """A caption as people write it: a capital letter and a full stop."""
     return text[:1].upper() + text[1:] + "."
+
+
+def page_head(title: str) -> str:
+    """The beginning of a page, up to and with its heading."""
+    return _HEAD.replace("{title}", html.escape(title))
+
+
+def embedded_sheet(source: Any, caption: Caption, text: str) -> str:
+    """All maps of a caption as one image element that needs no file.
+
+    Args:
+        source: the picture, see `images.load_image`.
+        text: what a screen reader says, already escaped.
+    """
+    buffer = io.BytesIO()
+    sheet(load_image(source), caption.words, geometry=caption.geometry).save(
+        buffer, "JPEG", quality=85
+    )
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{text}" src="data:image/jpeg;base64,{picture}">'
 
 
 class MapFolder:
@@ -79,23 +102,18 @@ class Report:
             self._file = path.open("w", encoding="utf-8")
         except OSError as error:
             raise CaptionerError(f"can't write the report {str(path)!r}: {error}") from error
-        self._file.write(_HEAD)
+        self._file.write(page_head("Captions, and where the model looked for each word"))
 
     def add(self, source: Any, caption: Caption) -> None:
         """Adds one picture."""
-        buffer = io.BytesIO()
-        sheet(load_image(source), caption.words, geometry=caption.geometry).save(
-            buffer, "JPEG", quality=85
-        )
-        picture = base64.b64encode(buffer.getvalue()).decode()
         text = html.escape(sentence(caption.text))
         others = "".join(
             f"<li>{html.escape(sentence(other.text))}</li>" for other in caption.alternatives
         )
+        considered = f"<p>It also considered:</p><ul>{others}</ul>" if others else ""
         self._file.write(
-            f'<article><h2>{text}</h2><img alt="{text}" src="data:image/jpeg;base64,{picture}">'
-            f"<p>{html.escape(str(source))}</p><p>It also considered:</p><ul>{others}</ul>"
-            "</article>\n"
+            f"<article><h2>{text}</h2>{embedded_sheet(source, caption, text)}"
+            f"<p>{html.escape(str(source))}</p>{considered}</article>\n"
         )
 
     def close(self) -> None:

@@ -67,7 +67,9 @@ class Scores:
         images: pictures scored.
         signature: all that a number depends on; equal signatures make comparable numbers.
         per_image: what each picture adds.
-        grounding: do the maps agree with boxes; none without a model and boxes.
+        grounding: do the maps agree with boxes, for words of the human captions that the model
+            read; none without a model and boxes.
+        grounding_own: the same for words of its own captions that are the head of a human phrase.
     """
 
     bleu: BleuScore
@@ -80,6 +82,7 @@ class Scores:
     signature: str
     per_image: ImageScores = field(compare=False, repr=False)
     grounding: Grounding | None = None
+    grounding_own: Grounding | None = None
 
     def as_dict(self) -> dict:
         """JSON-ready, under the names that papers use."""
@@ -94,7 +97,11 @@ class Scores:
             "vocabulary": self.vocabulary,
             "images": self.images,
             "signature": self.signature,
-            **({"grounding": self.grounding.as_dict()} if self.grounding else {}),
+            **{
+                name: found.as_dict()
+                for name in ("grounding", "grounding_own")
+                if (found := getattr(self, name))
+            },
         }
 
     def intervals(self, rounds: int = ROUNDS, seed: int = 0) -> dict[str, tuple[float, float]]:
@@ -139,18 +146,17 @@ def score(
         ValueError: there is nothing to score, or the pictures differ.
     """
     if captions.keys() != references.keys():
-        other = sorted(captions.keys() ^ references.keys())
+        other = sorted(captions.keys() ^ references.keys(), key=str)
         raise ValueError(f"{len(other)} pictures lack a caption or references, first {other[0]}")
     wanted = {key: [tokenize(text) for text in own] for key, own in references.items()}
     said = {key: tokenize(captions[key]) for key in wanted}
     pairs = list(wanted.values()), list(said.values())
     total = bleu(*pairs)  # refuses what can't be scored
-    cider = CiderD(wanted)
     per_image = ImageScores(
         ids=tuple(said),
         bleu_counts=np.stack(list(map(bleu_counts, *pairs))),
         rouge_l=np.array(list(map(rouge_l, *pairs))),
-        cider=np.array([cider.score(key, words) for key, words in said.items()]),
+        cider=CiderD(wanted).scores(said.keys(), said.values()),
     )
     return Scores(
         bleu=total,

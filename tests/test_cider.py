@@ -50,6 +50,14 @@ def test_it_equals_the_official_program_on_real_captions(real_captions):
     assert ours == pytest.approx(official(references, hypotheses), abs=1e-6)
 
 
+def test_a_reward_scores_several_captions_of_a_picture_at_once():
+    scorer = CiderD(REFERENCES)
+    said = ["a red car".split(), "a dog".split(), [], "a car".split()]
+    rewards = scorer.scores([3, 1, 2, 3], said)
+    assert rewards.shape == (4,) and rewards[2] == 0 and rewards[0] > rewards[3] > 0
+    assert list(rewards) == [scorer.score(*pair) for pair in zip([3, 1, 2, 3], said, strict=True)]
+
+
 def test_a_picture_without_reference_is_refused():
     with pytest.raises(ValueError, match="1 pictures have no reference, the first is 7"):
         CiderD({1: [["a"]], 7: []})

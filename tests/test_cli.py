@@ -97,7 +97,15 @@ def test_maps_and_report_are_written(model, photos, capsys, tmp_path):
         (["evaluate", "--images", "x"], "--annotations"),
         (
             ["evaluate", "--annotations", "x", "--images", "x", "--results", "no/where.json"],
-            "there is no folder 'no' for the results",
+            "there is no folder 'no' for --results",
+        ),
+        (
+            ["score", "--annotations", "x", "--results", "x", "--per-image", "tests"],
+            "'tests' is a folder, --per-image is a file",
+        ),
+        (
+            ["score", "--annotations", "x", "--results", "x", "--against", "no.json"],
+            "there is no file 'no.json'",
         ),
     ],
 )
@@ -126,8 +134,10 @@ def test_evaluate_prints_scores_and_writes_results(
     assert code == 0 and scores["images"] == 8 and "beam:2" in scores["signature"]
     assert scores["METEOR"] is None and {"BLEU-4", "ROUGE-L", "CIDEr"} <= scores.keys()
     assert {r["image_id"] for r in json.loads(results.read_text())} == set(range(1, 9))
-    code, out, _ = run(capsys, *words)
+    page = tmp_path / "report.html"
+    code, out, _ = run(capsys, *words, "--report", page)
     assert code == 0 and out[0].startswith("BLEU-1") and out[-1].startswith("signature")
+    assert page.read_text().count("<article>") == 8  # each picture at one end
     assert any(line.split() == ["METEOR", "-"] for line in out)
 
 

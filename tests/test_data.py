@@ -24,10 +24,16 @@ def test_pictures_come_with_all_their_captions(drawn_pictures):
             lambda d: d["images"][0].update(file_name="no.png"),
             "has 1 pictures whose file is absent",
         ),
-        (lambda d: d.pop("images"), "is no COCO captions JSON"),
-        (lambda d: d["images"][0].pop("file_name"), "is no COCO captions JSON"),
-        (lambda d: d["annotations"][0].pop("caption"), "is no COCO captions JSON"),
-        (lambda d: d["annotations"][0].update(caption=None), "is no COCO captions JSON"),
+        (lambda d: d.pop("images"), "is no COCO captions JSON: it has no list of images"),
+        (lambda d: d.update(annotations=5), "is no COCO captions JSON with images and annotations"),
+        (lambda d: d["images"][0].pop("id"), "is no COCO captions JSON .*each with an id"),
+        (lambda d: d["images"][2].pop("file_name"), "image 3 has no file_name"),
+        (lambda d: d["annotations"][0].pop("caption"), "annotation 1 has no caption"),
+        (lambda d: d["annotations"][0].update(image_id=1.5), "has the image_id 1.5, which is nei"),
+        (
+            lambda d: d["annotations"][2].update(caption=None),
+            "has 1 captions that are no text.*: 3",
+        ),
         (lambda d: d["images"][1].update(id=1), "has 1 ids used by several pictures: 1"),
     ],
 )
@@ -44,7 +50,7 @@ def test_a_wrong_captions_file_is_refused_by_name(drawn_pictures, change, messag
 @pytest.mark.parametrize("text", ["", "hello", "[]", "3"])
 def test_a_file_that_is_no_captions_json_is_refused(tmp_path, text):
     (tmp_path / "captions.json").write_text(text)
-    with pytest.raises(DataError, match="is no COCO captions JSON"):
+    with pytest.raises(DataError, match="is no COCO captions JSON|is not JSON"):
         read_dataset(tmp_path / "captions.json", tmp_path)
 
 
@@ -66,6 +72,19 @@ def test_a_dataset_can_be_made_without_a_file(tmp_path):
     assert (picture.id, picture.captions) == (7, ("a dog", "dogs"))
 
 
+def test_ids_are_the_same_as_numbers_and_as_digits(drawn_pictures):
+    file, folder, _ = drawn_pictures
+    before = read_dataset(file, folder)
+    content = json.loads(file.read_text())
+    for image in content["images"]:
+        image["id"] = f"{image['id']:012}"
+    file.write_text(json.dumps(content))
+    assert read_dataset(file, folder) == before
+    content["images"][0]["id"] = content["annotations"][0]["image_id"] = "no-digits"
+    file.write_text(json.dumps(content))
+    assert read_dataset(file, folder).pictures[0].id == "no-digits"
+
+
 def test_references_need_no_pictures(drawn_pictures, tmp_path):
     file, _, captions = drawn_pictures
     assert list(read_references(file).values()) == [[text] for text in captions.values()]
@@ -80,15 +99,18 @@ def test_results_are_read_in_any_order_and_with_ids_as_digits(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "is no COCO results JSON"),
-        ('{"image_id": 1}', "is no COCO results JSON"),
-        ('[{"image_id": 5}]', "is no COCO results JSON.*KeyError: 'caption'"),
-        ('[{"image_id": "dog.jpg", "caption": "a"}]', "is no COCO results JSON.*dog.jpg"),
+        ("", "is not JSON: Expecting value"),
+        ('{"image_id": 1}', "is no list of results"),
+        ('[{"image_id": 5}]', "result 1 has no caption"),
+        ("[[5]]", "result 1 has no image_id and no caption"),
+        ('[{"image_id": 5.5, "caption": "a"}]', "result 1 has the image_id 5.5, which is neither"),
+        ('[{"image_id": "dog.jpg", "caption": "a"}]', "has 1 results for pictures without ref"),
         ('[{"image_id": 5, "caption": "a"}]', "has 2 pictures without a result: 6, 7"),
         ('[{"image_id": %d, "caption": "a"}]', "has 1 results for pictures without reference: 8"),
         ('[{"image_id": 5, "caption": "a"}, {"image_id": "5", "caption": "a"}]', "more than one"),
         ('[{"image_id": 5, "caption": " "}]', "has 1 empty captions: 5"),
-        ('[{"image_id": 5, "caption": null}]', "has 1 empty captions: 5"),
+        ('[{"image_id": 5, "caption": null}]', "has 1 captions that are no text: 5"),
+        ('[{"image_id": 5, "caption": 5}]', "has 1 captions that are no text: 5"),
         ('[{"image_id": 5, "caption": "..."}]', "has 1 empty captions: 5"),
     ],
 )
@@ -101,3 +123,8 @@ def test_results_that_do_not_fit_are_refused_with_the_ids_and_the_count(tmp_path
     with pytest.raises(DataError, match=message) as caught:
         read_results(path, {5: ["a"], 6: ["a"], 7: ["a"]})
     assert str(path) in str(caught.value)
+
+
+def test_a_missing_results_file_is_said(tmp_path):
+    with pytest.raises(DataError, match="there is no results file '.*absent.json'"):
+        read_results(tmp_path / "absent.json", {})

@@ -2,7 +2,7 @@ import json
 
 from captioner.checkpoint import load, save
 from captioner.data import read_dataset
-from captioner.evaluation import caption_dataset, describe, evaluate
+from captioner.evaluation import answer, describe, evaluate
 from captioner.options import DecodingOptions
 from captioner.scoring import score
 
@@ -11,8 +11,9 @@ def test_every_picture_is_captioned_once(tiny_model, drawn_pictures):
     file, folder, _ = drawn_pictures
     dataset = read_dataset(file, folder)
     options = DecodingOptions(beam_size=2)
-    captions, grounding = caption_dataset(tiny_model, dataset, options)
-    assert grounding is None  # no boxes in the data
+    answers = answer(tiny_model, dataset, options)
+    captions = answers.captions
+    assert answers.grounding is None and answers.grounding_own is None  # no boxes in the data
     assert list(captions) == list(range(1, 9))
     assert captions[4] == tiny_model.caption(dataset.pictures[3].path, options=options).text
     scores = evaluate(tiny_model, dataset, options, with_meteor=False)

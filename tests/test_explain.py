@@ -8,6 +8,7 @@ from PIL import Image
 from captioner.checkpoint import save
 from captioner.cli import main
 from captioner.data import read_dataset
+from captioner.errors import CaptionerError
 from captioner.explain import _View, examine, rank_correlation, sample, summarise
 from captioner.options import DecodingOptions
 
@@ -61,9 +62,9 @@ def test_occlusion_finds_what_counts_and_is_compared_by_rank(tiny_model, photo, 
     for word in caption.words:
         word.alpha[:] = [[0.7, 0.05], [0.2, 0.05 + 1e-3]]  # the same order
     (one,) = examine(tiny_model, photo, caption, [2])
-    np.testing.assert_allclose(one.occlusion, [[0.4, 0.1], [0.3, 0.2]], atol=1e-6)
+    np.testing.assert_allclose(one.occlusion_map, [[0.4, 0.1], [0.3, 0.2]], atol=1e-6)
     assert one.correlation == pytest.approx(1) and one.word.text == "dog"
-    assert one.attention == one.best and one.best.deletion <= one.random.deletion
+    assert one.attention == one.occlusion and one.occlusion.deletion <= one.random.deletion
 
 
 def test_hiding_nothing_changes_nothing_and_hiding_all_leaves_no_picture(tiny_model, photo):
@@ -119,7 +120,7 @@ def test_a_sample_of_a_data_set_is_tested(tiny_model, drawn_pictures, monkeypatc
     assert means["words"] == 2 * 3  # "dog dog dog" of each
     assert means == sample(tiny_model, dataset, 2, options)
     monkeypatch.setattr("captioner.explain.content_words", lambda caption: [])
-    with pytest.raises(ValueError, match="no caption of 2 pictures names anything"):
+    with pytest.raises(CaptionerError, match="no caption of 2 pictures names anything"):
         sample(tiny_model, dataset, 2, options)
 
 

@@ -1,11 +1,14 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from captioner.data import Region, read_dataset
+from captioner.data import Picture, Region, read_dataset
+from captioner.decoding import Hypothesis
 from captioner.errors import DataError
-from captioner.evaluation import caption_dataset, looks, token_places
+from captioner.evaluation import evaluate, looks, looks_of_own, token_places
 from captioner.geometry import RESIZES, Geometry, fit_image
 from captioner.images import load_image
 from captioner.metrics.grounding import Look, summarise
@@ -136,9 +139,42 @@ def test_looks_are_the_maps_of_reading_the_caption(tiny_model, boxed):
             np.testing.assert_allclose(own.covered, [[1, 0], [1, 0]])
 
 
+def test_own_words_are_looked_up_among_the_heads_of_phrases(tiny_model):
+    geometry = Geometry((40, 20), (1.0, 1.0), (0.0, 0.0), (40, 20))
+    left, right = (0.0, 0.0, 20.0, 20.0), (20.0, 0.0, 20.0, 20.0)
+    picture = Picture(
+        id=1,
+        path=Path("x.jpg"),
+        captions=("A red dog runs .", "two circle , a blue dog"),
+        regions=(
+            Region(0, 0, 3, (left,), "animals"),
+            Region(1, 3, 6, (right,), "animals"),
+            Region(1, 0, 3, (right,), "other"),  # ends in a comma: its head is "circle"
+        ),
+    )
+    words = "the red dog runs circle".split()
+    tokens = tuple(tiny_model.vocabulary.encode(words))
+    alphas = torch.eye(4)[[0, 1, 0, 3, 1]]  # "dog" looks to the upper left, "circle" to its right
+    said = Hypothesis(tokens, 0.0, (0.0,) * 5, (alphas, None), (), 0.0)
+    dog, circle = looks_of_own(tiny_model, said, geometry, picture)
+    assert dog.covered.all() and dog.kinds == ("animals",)  # both phrases speak of dogs
+    np.testing.assert_array_equal(dog.alpha, [[1, 0], [0, 0]])
+    np.testing.assert_array_equal(circle.covered, [[0, 1], [0, 1]])
+    assert circle.kinds == ("other",) and summarise([circle]).pointing == 100
+
+
 def test_grounding_is_among_the_scores_where_there_are_boxes(tiny_model, boxed):
-    dataset = read_dataset(*boxed[:2])
-    _, grounding = caption_dataset(tiny_model, dataset, DecodingOptions(beam_size=1))
+    file, folder, content = boxed
+    for region in content["regions"]:
+        region.update(start=1, end=3)
+    file.write_text(json.dumps(content))
+    dataset = read_dataset(file, folder)
+    with torch.no_grad():  # it says "square", the head of half the phrases, and nothing else
+        tiny_model.decoder.output.bias[tiny_model.vocabulary.encode(["square"])] = 30.0
+    options = DecodingOptions(beam_size=1, max_length=3)
+    scores = evaluate(tiny_model, dataset, options, with_meteor=False)
+    assert scores.grounding_own.words == 4 * 3 and "grounding_own" in scores.as_dict()
+    grounding = scores.grounding
     assert grounding.words == 16 and grounding.mass_uniform == pytest.approx(50)
     shape = grounding.as_dict()
     assert shape["by_kind"].keys() == {"other"} and "by_kind" not in shape["by_kind"]["other"]
@@ -148,5 +184,5 @@ def test_a_malformed_region_is_refused(boxed):
     file, folder, content = boxed
     del content["regions"][3]["boxes"]
     file.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="has a malformed region: KeyError\\('boxes'\\)"):
+    with pytest.raises(DataError, match="malformed region, number 4: it needs"):
         read_dataset(file, folder)

@@ -18,11 +18,12 @@ LAYERS = [
     "images vocabulary backbone attention decoding entities caption",
     "encoder decoder data batches visual prepare scoring metrics.human",
     "model features report",
-    "checkpoint evaluation resuming",
+    "checkpoint evaluation resuming results",
     "card",
     "training",
     "run explain",
     "commands",
+    "score_commands",
     "cli",
     "web web.viewer",
     "web.page",
@@ -60,7 +61,10 @@ def test_heavy_libraries_have_one_owner(library, owner):
     assert users <= {owner}
 
 
-TORCHLESS = "vocabulary tokenizer metrics.bleu metrics.cider metrics.rouge data scoring prepare"
+TORCHLESS = (
+    "vocabulary tokenizer metrics.bleu metrics.bootstrap metrics.cider metrics.grounding "
+    "metrics.human metrics.rouge data entities scoring prepare score_commands results cli"
+)
 
 
 @pytest.mark.parametrize("name", TORCHLESS.split())

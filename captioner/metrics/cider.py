@@ -2,8 +2,11 @@
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
+
+import numpy as np
 
 SIGMA = 6.0
 LONGEST = 4
@@ -35,7 +38,9 @@ class CiderD:
         if empty:
             raise ValueError(f"{len(empty)} pictures have no reference, the first is {empty[0]!r}")
         counts = {key: [_count(c) for c in captions] for key, captions in references.items()}
-        documents = Counter(ngram for own in counts.values() for ngram in set().union(*own))
+        documents: Counter = Counter()
+        for own in counts.values():
+            documents.update(set(chain(*chain(*own))))
         total = math.log(len(references)) if references else 0.0
         self._unseen = total
         self._weight = {ngram: total - math.log(n) for ngram, n in documents.items()}
@@ -54,21 +59,25 @@ class CiderD:
         similarity = sum(_similarity(said, reference) for reference in references)
         return 100 * 10 * similarity / LONGEST / len(references)
 
-    def _vector(self, counts: Counter) -> _Vector:
-        weights: tuple[dict, ...] = tuple({} for _ in range(LONGEST))
-        for ngram, count in counts.items():
-            weights[len(ngram) - 1][ngram] = count * self._weight.get(ngram, self._unseen)
-        norms = tuple(math.sqrt(sum(w * w for w in own.values())) for own in weights)
+    def scores(self, keys: Iterable[Hashable], hypotheses: Iterable[Sequence[str]]) -> np.ndarray:
+        """Scores many captions, several of one picture too: (N,), as a reward wants them."""
+        return np.array([self.score(*pair) for pair in zip(keys, hypotheses, strict=True)])
+
+    def _vector(self, counts: Sequence[Counter]) -> _Vector:
+        weight, unseen = self._weight, self._unseen
+        weights = tuple(
+            {ngram: count * weight.get(ngram, unseen) for ngram, count in own.items()}
+            for own in counts
+        )
         # The official program takes the number of word pairs for the length.
-        length = sum(count for ngram, count in counts.items() if len(ngram) == 2)
-        return _Vector(weights, norms, length)
+        length = counts[1].total()
+        return _Vector(weights, tuple(math.hypot(*own.values()) for own in weights), length)
 
 
-def _count(caption: Sequence[str]) -> Counter:
-    words = tuple(caption)
-    return Counter(
-        words[i : i + n] for n in range(1, LONGEST + 1) for i in range(len(words) - n + 1)
-    )
+def _count(caption: Sequence[str]) -> tuple[Counter, ...]:
+    """N-grams with their counts, for n from 1 to 4."""
+    shifted = [caption[n:] for n in range(LONGEST)]
+    return tuple(Counter(zip(*shifted[:n])) for n in range(1, LONGEST + 1))
 
 
 def _similarity(said: _Vector, reference: _Vector) -> float:

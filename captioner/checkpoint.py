@@ -21,7 +21,9 @@ from captioner.errors import CheckpointError
 from captioner.model import Captioner, ModelConfig, assemble
 from captioner.vocabulary import Vocabulary
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# What models of older formats were made of without saying so, by version.
+_UNSAID = {1: {"word_query": False}}
 DEFAULT_MODEL = Path(__file__).parent / "pretrained"
 WEIGHTS, CONFIG, VOCABULARY, CARD = (
     "model.safetensors",
@@ -115,9 +117,12 @@ def _read_config(path: Path) -> tuple[ModelConfig, Preprocessing]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"can't read the model's config {str(path)!r}: {error}") from error
     version = settings.get("format_version") if isinstance(settings, dict) else None
-    if version != FORMAT_VERSION:
+    if version in _UNSAID and isinstance(settings.get("model"), dict):
+        settings["model"] |= _UNSAID[version]
+    elif version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{str(path)!r} has format version {version!r}; this captioner reads {FORMAT_VERSION}"
+            f"{str(path)!r} has format version {version!r}; this captioner reads 1 to "
+            f"{FORMAT_VERSION}"
         )
     return _build(ModelConfig, settings, "model", path), _build(
         Preprocessing, settings, "preprocessing", path

@@ -41,6 +41,8 @@ class LSTMDecoder(nn.Module):
 
     Args:
         vocabulary_size: V, the special words included.
+        word_query: look with the word before as well as with the state, which has not read it yet;
+            the paper looks with the state alone.
         dropout: on the embedding, on the hidden state that is read out and before the last layer.
     """
 
@@ -53,6 +55,7 @@ class LSTMDecoder(nn.Module):
         hidden_dim: int,
         attention_dim: int,
         attention: str,
+        word_query: bool,
         dropout: float,
     ) -> None:
         super().__init__()
@@ -60,9 +63,10 @@ class LSTMDecoder(nn.Module):
         self.attention = build_attention(
             attention,
             annotation_dim=annotation_dim,
-            hidden_dim=hidden_dim,
+            query_dim=hidden_dim + word_query * embedding_dim,
             attention_dim=attention_dim,
         )
+        self.word_query = word_query
         self.gate = nn.Linear(hidden_dim, 1)
         self.lstm = nn.LSTMCell(embedding_dim + annotation_dim, hidden_dim)
         self.init_hidden = _initial(annotation_dim, hidden_dim)
@@ -127,7 +131,8 @@ class LSTMDecoder(nn.Module):
         self, memory: Memory, embedding: Tensor, state: State
     ) -> tuple[Tensor, State, Glance]:
         """Looks with the state before the word, then moves the state on (eq. 1-3 and 9)."""
-        context, alpha = self.attention(state.hidden, memory)
+        query = torch.cat([state.hidden, embedding], -1) if self.word_query else state.hidden
+        context, alpha = self.attention(query, memory)
         gate = torch.sigmoid(self.gate(state.hidden).float())
         context = gate.to(context.dtype) * context
         state = State(*self.lstm(torch.cat([embedding, context], dim=-1), state))

@@ -44,6 +44,7 @@ class ModelConfig:
     )
     decoder: str = option("lstm", "what writes the caption", DECODERS)
     attention: str = option("soft", "how it looks", ATTENTIONS)
+    word_query: bool = option(True, "look with the word before too; the paper looks without it")
     embedding_dim: int = option(512, "size of a word's vector")
     hidden_dim: int = option(512, "size of the decoder's state")
     attention_dim: int = option(512, "size of the attention's inner layer")
@@ -279,6 +280,7 @@ def assemble(
         hidden_dim=config.hidden_dim,
         attention_dim=config.attention_dim,
         attention=config.attention,
+        word_query=config.word_query,
         dropout=config.dropout,
     )
     return Captioner(encoder=encoder, decoder=decoder, vocabulary=vocabulary, config=config).eval()

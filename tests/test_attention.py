@@ -3,7 +3,7 @@ import torch
 
 from captioner.attention import ATTENTIONS, SoftAttention, build_attention
 
-SIZES = {"annotation_dim": 6, "hidden_dim": 5, "attention_dim": 4}
+SIZES = {"annotation_dim": 6, "query_dim": 5, "attention_dim": 4}
 
 
 @pytest.fixture(params=ATTENTIONS)
@@ -49,7 +49,7 @@ def test_soft_attention_is_the_formula_of_the_paper():
 
 
 def test_a_planted_annotation_gets_all_the_weight():
-    attention = SoftAttention(annotation_dim=2, hidden_dim=1, attention_dim=1)
+    attention = SoftAttention(annotation_dim=2, query_dim=1, attention_dim=1)
     with torch.no_grad():
         attention.key.weight.copy_(torch.tensor([[0.0, 5.0]]))
         attention.key.bias.zero_()

@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from captioner.checkpoint import load, save
 from captioner.errors import CheckpointError
+from captioner.model import new_model
 
 
 @pytest.fixture
@@ -44,7 +46,7 @@ def test_half_precision_changes_the_maps_hardly_at_all(tiny_model, saved, photo)
 def test_a_directory_holds_the_documented_files(saved):
     names = {path.name for path in saved.iterdir()}
     assert names == {"config.json", "vocabulary.json", "model.safetensors", "README.md"}
-    assert json.loads((saved / "config.json").read_text())["format_version"] == 1
+    assert json.loads((saved / "config.json").read_text())["format_version"] == 2
     assert (saved / "README.md").read_text() == "# A card"
 
 
@@ -52,6 +54,18 @@ def test_matrices_are_halved_and_vectors_are_not(saved):
     for name, tensor in load_file(saved / "model.safetensors").items():
         if tensor.is_floating_point():
             assert tensor.dtype == (torch.float16 if tensor.ndim > 1 else torch.float32), name
+
+
+def test_a_model_of_the_first_format_looks_without_the_word(tiny_model, tmp_path):
+    config = replace(tiny_model.config, word_query=False)
+    old = new_model(config, tiny_model.vocabulary, pretrained=False)
+    save(old, tmp_path / "old")
+    path = tmp_path / "old" / "config.json"
+    settings = json.loads(path.read_text())
+    settings["format_version"] = 1
+    del settings["model"]["word_query"]
+    path.write_text(json.dumps(settings))
+    assert load(tmp_path / "old").config == config
 
 
 def drop_tensor(path):

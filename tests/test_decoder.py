@@ -11,6 +11,7 @@ OPTIONS = {
     "hidden_dim": 8,
     "attention_dim": 5,
     "attention": "soft",
+    "word_query": True,
     "dropout": 0.5,
 }
 PAD, START = Vocabulary.pad, Vocabulary.start
@@ -63,6 +64,16 @@ def test_the_gate_lies_between_zero_and_one_and_scales_what_is_seen(decoder):
     other, _, _ = decoder.step(elsewhere, words, state)
     assert glance.gate.item() == pytest.approx(0, abs=1e-6)
     torch.testing.assert_close(log_probs, other)
+
+
+@pytest.mark.parametrize("word_query", [True, False])
+def test_the_word_before_moves_the_look_only_where_it_is_asked_for(word_query):
+    torch.manual_seed(0)
+    decoder = build_decoder("lstm", **{**OPTIONS, "word_query": word_query}).eval()
+    memory = decoder.remember(torch.randn(1, 9, 6))
+    state = decoder.start(memory)
+    one, other = (decoder.step(memory, torch.tensor([w]), state)[2].alpha for w in (5, 6))
+    assert torch.equal(one, other) != word_query
 
 
 def test_dropout_moves_in_training_only(decoder):

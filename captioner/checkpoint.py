@@ -117,13 +117,13 @@ def _read_config(path: Path) -> tuple[ModelConfig, Preprocessing]:
     except (OSError, ValueError) as error:
         raise CheckpointError(f"can't read the model's config {str(path)!r}: {error}") from error
     version = settings.get("format_version") if isinstance(settings, dict) else None
-    if version in _UNSAID and isinstance(settings.get("model"), dict):
-        settings["model"] |= _UNSAID[version]
-    elif version != FORMAT_VERSION:
+    if version not in (*_UNSAID, FORMAT_VERSION):
         raise CheckpointError(
             f"{str(path)!r} has format version {version!r}; this captioner reads 1 to "
             f"{FORMAT_VERSION}"
         )
+    if isinstance(settings.get("model"), dict):
+        settings["model"] |= _UNSAID.get(version, {})
     return _build(ModelConfig, settings, "model", path), _build(
         Preprocessing, settings, "preprocessing", path
     )

@@ -9,7 +9,7 @@ _PUBLIC = {
     "CaptionerError": "errors",
     "DecodingOptions": "options",
     "ModelConfig": "model",
-    "TrainingConfig": "training",
+    "TrainingConfig": "settings",
     "Word": "caption",
     "evaluate": "evaluation",
     "fit": "training",

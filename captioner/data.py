@@ -38,12 +38,17 @@ class Region:
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture with what people said of it."""
+    """One picture with what people said of it.
+
+    Attributes:
+        size: (width, height) in pixels, upright; none if the file does not say.
+    """
 
     id: int | str
     path: Path
     captions: tuple[str, ...]
     regions: tuple[Region, ...] = ()
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,7 @@ def make_dataset(captions: dict, images: Path, name: str) -> CaptionDataset:
             path=images / image["file_name"],
             captions=tuple(said[image["id"]]),
             regions=tuple(regions[image["id"]]),
+            size=(image["width"], image["height"]) if image.keys() >= {"width", "height"} else None,
         )
         for image in captions["images"]
     )

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from captioner.backbone import Backbone, measure
 from captioner.geometry import Geometry, fit_image
+from captioner.stages import split
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,11 @@ class Preprocessing:
 class Encoder(nn.Module):
     """Annotation vectors of pictures: a frozen backbone and a trained projection.
 
+    `look` is the frozen part, whose output can be kept from one epoch to the next; `annotate` the
+    trained one. `unfreeze` moves the border between them into the backbone.
+
     Args:
-        backbone: frozen here, its batch-norm statistics included.
+        backbone: frozen here; its batch-norm statistics always are.
         preprocessing: how its pictures are made; it also says which cells are kept.
         annotation_dim: D, the size that features are projected to; 0 takes them as they are.
     """
@@ -69,6 +73,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.backbone = backbone.requires_grad_(False).eval().to(memory_format=torch.channels_last)
         self.preprocessing = preprocessing
+        # Layers of the backbone before and after the border; none of them when all is frozen.
+        self._frozen: list[nn.Module] = []
+        self._tuned: list[nn.Module] = []
         self.annotation_dim = annotation_dim or preprocessing.channels
         self.projection = (
             nn.Sequential(
@@ -83,27 +90,68 @@ class Encoder(nn.Module):
         """Rows and columns; L is their product."""
         return self.preprocessing.grid
 
+    def unfreeze(self, stage: int | None) -> None:
+        """Lets the backbone be trained from a stage on, or freezes all of it.
+
+        Args:
+            stage: the first that is trained, see `stages.split`; None freezes.
+
+        Raises:
+            ValueError: the backbone has no such stage or can't be cut.
+        """
+        self._frozen, self._tuned = ([], []) if stage is None else split(self.backbone, stage)
+        self.backbone.requires_grad_(False)
+        for layer in self._tuned:
+            layer.requires_grad_(True)
+
+    def frozen_state(self) -> dict[str, Tensor]:
+        """The weights that `look` depends on, by name."""
+        tuned = {
+            id(tensor)
+            for layer in self._tuned
+            for tensor in layer.state_dict(keep_vars=True).values()
+        }
+        own = self.backbone.state_dict(keep_vars=True)
+        return {name: tensor.detach() for name, tensor in own.items() if id(tensor) not in tuned}
+
     def train(self, mode: bool = True) -> "Encoder":
-        """Trains the projection; frozen means that the backbone never leaves evaluation."""
+        """Trains the projection and the unfrozen layers; batch norm never leaves evaluation."""
         super().train(mode)
         self.backbone.eval()
         return self
 
     @torch.no_grad()
-    def features(self, pixels: Tensor) -> Tensor:
-        """Runs the backbone: (P, 3, height, width) to (P, L, C), cells row after row."""
-        maps = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
-        first, (rows, columns) = self.preprocessing.first_cell, self.grid
-        maps = maps[:, :, first : first + rows, first : first + columns]
-        return maps.flatten(2).transpose(1, 2)
+    def look(self, pixels: Tensor) -> Tensor:
+        """Runs the frozen part on pictures (P, 3, height, width).
 
-    def annotate(self, features: Tensor) -> Tensor:
-        """Projects features (P, L, C) to annotations (P, L, D)."""
-        return self.projection(features)
+        Returns:
+            Features (P, L, C), cells row after row; of an unfrozen backbone the maps at the border.
+        """
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        if not self._tuned:
+            return self._keep(self.backbone(pixels))
+        for layer in self._frozen:
+            pixels = layer(pixels)
+        return pixels
+
+    def annotate(self, looked: Tensor) -> Tensor:
+        """What `look` gave to annotations (P, L, D)."""
+        if self._tuned:
+            maps = looked.contiguous(memory_format=torch.channels_last)
+            for layer in self._tuned:
+                maps = layer(maps)
+            looked = self._keep(maps)
+        return self.projection(looked)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(P, 3, height, width) to annotations (P, L, D)."""
-        return self.annotate(self.features(pixels))
+        return self.annotate(self.look(pixels))
+
+    def _keep(self, maps: Tensor) -> Tensor:
+        """Of the backbone's maps (P, C, rows, columns) those cells that tile the picture."""
+        first, (rows, columns) = self.preprocessing.first_cell, self.grid
+        maps = maps[:, :, first : first + rows, first : first + columns]
+        return maps.flatten(2).transpose(1, 2)
 
 
 def plan_preprocessing(backbone: Backbone, *, image_size: int, resize: str) -> Preprocessing:

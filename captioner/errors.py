@@ -19,3 +19,7 @@ class CheckpointError(CaptionerError):
 
 class DataError(CaptionerError):
     """Captions or images of a data set that cannot be used; the sentence names what and why."""
+
+
+class TrainingError(CaptionerError):
+    """A training that can't go on; the sentence says where and why."""

@@ -4,7 +4,6 @@ Letters: P pictures, L locations, D annotation size.
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +19,7 @@ from captioner.geometry import Geometry
 from captioner.metrics.grounding import Grounding, Look, summarise
 from captioner.model import BATCH_SIZE, Captioner
 from captioner.options import DecodingOptions
+from captioner.regions import regions_by_head, token_places
 from captioner.scoring import Scores, score
 from captioner.tokenizer import tokenize
 
@@ -136,11 +136,7 @@ def looks_of_own(
         geometry: how the grid lies over the picture.
         picture: with captions and regions.
     """
-    heads: dict[str, list[Region]] = defaultdict(list)
-    for region in picture.regions:
-        words = picture.captions[region.caption].split()[region.start : region.end]
-        for head in tokenize(" ".join(words))[-1:]:
-            heads[head].append(region)
+    heads = regions_by_head(picture)
     alphas = hypothesis.kept[0].float().cpu().numpy().reshape(-1, *model.encoder.grid)
     found = []
     for word, alpha in zip(model.vocabulary.decode(hypothesis.tokens), alphas, strict=True):
@@ -159,13 +155,6 @@ def _looks_at(
     covered, centred = geometry.cover(boxes, grid), geometry.holds_centre(boxes, grid)
     kinds = tuple(sorted({kind for region in regions for kind in region.kind.split("/")}))
     return [Look(alpha, covered, centred, kinds) for alpha in alphas]
-
-
-def token_places(caption: str, region: Region) -> range:
-    """Where the words of a region stand among the tokens of its caption."""
-    words = caption.split()
-    start = sum(len(tokenize(word)) for word in words[: region.start])
-    return range(start, start + sum(map(len, map(tokenize, words[region.start : region.end]))))
 
 
 def describe(model: Captioner, options: DecodingOptions) -> str:

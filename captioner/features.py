@@ -1,9 +1,9 @@
-"""Features of a frozen backbone, computed once and kept in one memory-mapped file.
+"""What the frozen part of an encoder makes of pictures, kept in one memory-mapped file.
 
-The file's name is a fingerprint of all that made it: the backbone with its weights, the
+The file's name is a fingerprint of all that made it: the frozen layers with their weights, the
 preprocessing, the precision, and each picture's path, size and time. What was made otherwise has
 another name.
-Letters: P pictures, L locations, C channels of the backbone.
+Letters: P pictures.
 """
 
 import hashlib
@@ -11,11 +11,14 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import ImageOps
+from torch import Tensor
 from tqdm import tqdm
 
 from captioner.encoder import Encoder
@@ -26,63 +29,98 @@ BATCH_SIZE = 16
 
 
 def cached_features(
-    encoder: Encoder, paths: Sequence[Path], folder: Path, *, dtype: torch.dtype, label: str
+    encoder: Encoder,
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    dtype: torch.dtype,
+    label: str,
+    mirrored: bool = False,
 ) -> np.ndarray:
-    """Gives the features of pictures, from the cache or, the first time, through the backbone.
+    """Gives what `encoder.look` makes of pictures, from the cache or, the first time, by looking.
 
     Args:
-        encoder: its backbone and preprocessing make the features.
         paths: P picture files.
         folder: of the cache; made if absent.
         dtype: that the backbone computes in, float32 or bfloat16.
         label: what to call the pictures in the progress bar.
+        mirrored: of each picture with left and right exchanged.
 
     Returns:
-        (P, L, C), float16, memory-mapped and read-only, in the order of `paths`.
+        (P, ...), float16, memory-mapped and read-only, in the order of `paths`.
 
     Raises:
         ImageError: a picture can't be read.
         DataError: the disk has no room.
     """
-    recipe = _recipe(encoder, paths, dtype)
+    recipe = _recipe(encoder, paths, dtype, mirrored)
     fingerprint = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
     target = folder / f"{fingerprint}.npy"
     if not target.exists():
-        _compute(encoder, paths, target, dtype, label)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Only a whole file gets the name that says it is whole.
+        part = target.with_suffix(f".{os.getpid()}.part")
+        try:
+            _compute(encoder, paths, part, dtype, label, mirrored)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
     return np.load(target, mmap_mode="r")
 
 
+def read_pixels(encoder: Encoder, paths: Sequence[Path], mirrored: Sequence[bool]) -> Tensor:
+    """Pictures as the encoder wants them: (P, 3, height, width).
+
+    Raises:
+        ImageError: a picture can't be read.
+    """
+    made = []
+    for path, turn in zip(paths, mirrored, strict=True):
+        image = load_image(path)
+        made.append(encoder.preprocessing(ImageOps.mirror(image) if turn else image)[0])
+    return torch.from_numpy(np.stack(made))
+
+
 def _compute(
-    encoder: Encoder, paths: Sequence[Path], target: Path, dtype: torch.dtype, label: str
+    encoder: Encoder,
+    paths: Sequence[Path],
+    part: Path,
+    dtype: torch.dtype,
+    label: str,
+    mirrored: bool,
 ) -> None:
-    rows, columns = encoder.grid
-    shape = (len(paths), rows * columns, encoder.preprocessing.channels)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    need, free = 2 * int(np.prod(shape)), shutil.disk_usage(target.parent).free
+    batches = [paths[i : i + BATCH_SIZE] for i in range(0, len(paths), BATCH_SIZE)]
+    features = None
+    # One thread reads the next pictures while the backbone looks at these.
+    with ThreadPoolExecutor(1) as reader:
+        pending = reader.submit(read_pixels, encoder, batches[0], [mirrored] * len(batches[0]))
+        for number, batch in enumerate(tqdm(batches, f"features of {label}", unit="batch")):
+            pixels = pending.result()
+            if number + 1 < len(batches):
+                after = batches[number + 1]
+                pending = reader.submit(read_pixels, encoder, after, [mirrored] * len(after))
+            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+                made = encoder.look(pixels).float().numpy()
+            if features is None:
+                features = _allocate(part, (len(paths), *made.shape[1:]))
+            first = number * BATCH_SIZE
+            features[first : first + len(batch)] = made
+    features.flush()
+
+
+def _allocate(part: Path, shape: tuple[int, ...]) -> np.ndarray:
+    need, free = 2 * int(np.prod(shape)), shutil.disk_usage(part.parent).free
     if need > free:
         raise DataError(
-            f"the features take {need / 1e9:.1f} GB, but {str(target.parent)!r} has "
+            f"the features take {need / 1e9:.1f} GB, but {str(part.parent)!r} has "
             f"{free / 1e9:.1f} GB free; give another folder with --cache"
         )
-    # Only a whole file gets the name that says it is whole.
-    part = target.with_suffix(f".{os.getpid()}.part")
-    try:
-        features = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
-        for first in tqdm(range(0, len(paths), BATCH_SIZE), f"features of {label}", unit="batch"):
-            batch = paths[first : first + BATCH_SIZE]
-            pixels = np.stack([encoder.preprocessing(load_image(path))[0] for path in batch])
-            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-                made = encoder.features(torch.from_numpy(pixels))
-            features[first : first + len(batch)] = made.float().numpy()
-        features.flush()
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    return np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
 
 
-def _recipe(encoder: Encoder, paths: Sequence[Path], dtype: torch.dtype) -> dict:
+def _recipe(encoder: Encoder, paths: Sequence[Path], dtype: torch.dtype, mirrored: bool) -> dict:
     weights = hashlib.sha256()
-    for name, tensor in encoder.backbone.state_dict().items():
+    for name, tensor in encoder.frozen_state().items():
         weights.update(name.encode())
         weights.update(tensor.contiguous().numpy().tobytes())
     files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
@@ -90,5 +128,6 @@ def _recipe(encoder: Encoder, paths: Sequence[Path], dtype: torch.dtype) -> dict
         "weights": weights.hexdigest(),
         "preprocessing": asdict(encoder.preprocessing),
         "dtype": str(dtype),
+        "mirrored": mirrored,
         "files": files,
     }

@@ -133,15 +133,12 @@ def _within(places: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarr
     return (first <= places[:, None]) & (places[:, None] < last)
 
 
-Fitted = tuple[Image.Image, Geometry]
-
-
 def fit_image(
     image: Image.Image,
     frame: Size,
     resize: str = "squash",
     interpolation: str = "bicubic",
-) -> Fitted:
+) -> tuple[Image.Image, Geometry]:
     """Brings a picture to the encoder's size and records how.
 
     Args:
@@ -152,47 +149,76 @@ def fit_image(
 
     Returns:
         The picture, of size `frame`, and its `Geometry`.
+
+    Raises:
+        ValueError: an unknown name.
     """
-    if resize not in RESIZES:
-        raise ValueError(f"unknown resize {resize!r}; choose one of {', '.join(RESIZES)}")
     if interpolation not in INTERPOLATIONS:
         raise ValueError(
             f"unknown interpolation {interpolation!r}; choose one of {', '.join(INTERPOLATIONS)}"
         )
-    return RESIZES[resize](image, frame, INTERPOLATIONS[interpolation])
+    geometry = place(image.size, frame, resize)
+    return _draw(image, geometry, INTERPOLATIONS[interpolation]), geometry
 
 
-def squash(image: Image.Image, frame: Size, resample: int = BICUBIC) -> Fitted:
+def place(size: Size, frame: Size, resize: str) -> Geometry:
+    """Says where a picture of some size comes to lie on the frame.
+
+    Args:
+        size: (width, height) of the upright picture in pixels.
+        frame: (width, height) in pixels.
+        resize: a name in `RESIZES`.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if resize not in RESIZES:
+        raise ValueError(f"unknown resize {resize!r}; choose one of {', '.join(RESIZES)}")
+    return RESIZES[resize](size, frame)
+
+
+def squash(size: Size, frame: Size) -> Geometry:
     """Stretches the whole picture over the frame."""
-    scale = (frame[0] / image.width, frame[1] / image.height)
-    return image.resize(frame, resample), Geometry(image.size, scale, (0.0, 0.0), frame)
+    return Geometry(size, (frame[0] / size[0], frame[1] / size[1]), (0.0, 0.0), frame)
 
 
-def pad(image: Image.Image, frame: Size, resample: int = BICUBIC) -> Fitted:
+def pad(size: Size, frame: Size) -> Geometry:
     """Shows the whole picture in its own proportions, centred on grey."""
-    ratio = min(frame[0] / image.width, frame[1] / image.height)
-    width, height = (max(1, round(side * ratio)) for side in image.size)
-    left, top = (frame[0] - width) // 2, (frame[1] - height) // 2
-    padded = Image.new("RGB", frame, PAD_COLOUR)
-    padded.paste(image.resize((width, height), resample), (left, top))
-    # Whole pixels were drawn, so the scale is theirs and not the ratio that was aimed at.
-    scale = (width / image.width, height / image.height)
-    return padded, Geometry(image.size, scale, (float(left), float(top)), frame)
+    ratio = min(frame[0] / size[0], frame[1] / size[1])
+    width, height = (max(1, round(side * ratio)) for side in size)
+    offset = (float((frame[0] - width) // 2), float((frame[1] - height) // 2))
+    # Whole pixels are drawn, so the scale is theirs and not the ratio that was aimed at.
+    return Geometry(size, (width / size[0], height / size[1]), offset, frame)
 
 
-def crop(image: Image.Image, frame: Size, resample: int = BICUBIC) -> Fitted:
+def crop(size: Size, frame: Size) -> Geometry:
     """Fills the frame with the middle of the picture in its own proportions."""
-    ratio = max(frame[0] / image.width, frame[1] / image.height)
-    # At least a pixel, so that something is seen; never a hair wider than the picture, which
-    # Pillow would refuse.
+    ratio = max(frame[0] / size[0], frame[1] / size[1])
+    # At least a pixel of the picture, so that something is seen.
     width, height = (
-        min(max(side / ratio, 1), limit) for side, limit in zip(frame, image.size, strict=True)
+        min(max(side / ratio, 1), limit) for side, limit in zip(frame, size, strict=True)
     )
-    left, top = (image.width - width) / 2, (image.height - height) / 2
-    # Resizing just the box spares the long intermediate picture of an extreme aspect ratio.
-    cropped = image.resize(frame, resample, box=(left, top, left + width, top + height))
     scale = (frame[0] / width, frame[1] / height)
-    return cropped, Geometry(image.size, scale, (-left * scale[0], -top * scale[1]), frame)
+    left, top = (size[0] - width) / 2, (size[1] - height) / 2
+    return Geometry(size, scale, (-left * scale[0], -top * scale[1]), frame)
 
 
 RESIZES = {"squash": squash, "pad": pad, "crop": crop}
+
+
+def _draw(image: Image.Image, geometry: Geometry, resample: int) -> Image.Image:
+    frame = geometry.frame
+    drawn = tuple(round(n * s) for n, s in zip(image.size, geometry.scale, strict=True))
+    if drawn[0] <= frame[0] and drawn[1] <= frame[1]:
+        fitted = image.resize(drawn, resample)
+        if drawn == frame:
+            return fitted
+        padded = Image.new("RGB", frame, PAD_COLOUR)
+        padded.paste(fitted, tuple(map(int, geometry.offset)))
+        return padded
+    # Resizing just the part that shows spares the long intermediate picture of an extreme aspect
+    # ratio; it is never a hair wider than the picture, which Pillow would refuse.
+    axes = zip(geometry.offset, geometry.scale, frame, image.size, strict=True)
+    spans = [(max(-o / s, 0), min((f - o) / s, limit)) for o, s, f, limit in axes]
+    (left, right), (top, bottom) = spans
+    return image.resize(frame, resample, box=(left, top, right, bottom))

@@ -1,7 +1,12 @@
-"""The state of a training run on disk: all that goes on must have to go on bit for bit."""
+"""The state of a training run on disk: all that goes on must have to go on bit for bit.
+
+A state is written beside the last good one, which is kept: whatever happens while writing, one of
+the two is whole.
+"""
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -10,9 +15,10 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from captioner.averaging import Averaged
 from captioner.errors import CheckpointError
 
-STATE = "state.safetensors"
+STATE, BEFORE = "state.safetensors", "state.before.safetensors"
 
 
 @dataclass(frozen=True)
@@ -20,14 +26,18 @@ class Position:
     """Where a run stands.
 
     Attributes:
-        epoch: finished epochs.
+        phase: finished phases.
+        epoch: finished epochs of the phase at hand.
         step: finished steps of the epoch at hand.
-        best: highest validation score so far; below 0 before the first.
+        best: highest validation CIDEr so far; below 0 before the first.
+        waited: epochs of this phase since the highest.
     """
 
+    phase: int = 0
     epoch: int = 0
     step: int = 0
     best: float = -1.0
+    waited: int = 0
 
     def after_step(self) -> "Position":
         """One step further."""
@@ -35,51 +45,121 @@ class Position:
 
     def after_epoch(self, score: float) -> "Position":
         """At the start of the next epoch."""
-        return Position(self.epoch + 1, 0, max(score, self.best))
+        better = score > self.best
+        return replace(
+            self,
+            epoch=self.epoch + 1,
+            step=0,
+            best=max(score, self.best),
+            waited=0 if better else self.waited + 1,
+        )
+
+    def after_phase(self) -> "Position":
+        """At the start of the next phase."""
+        return Position(self.phase + 1, best=self.best)
 
 
-def store(folder: Path, model: nn.Module, optimizer: torch.optim.Adam, position: Position) -> None:
-    """Writes weights, optimiser, random state and position as one file, renamed when whole."""
+@dataclass(frozen=True, eq=False)
+class State:
+    """What was read back.
+
+    Attributes:
+        note: a sentence if the newest state could not be read and this is the one before.
+    """
+
+    position: Position
+    tensors: dict[str, Tensor]
+    path: Path
+    note: str = ""
+
+
+def store(
+    folder: Path,
+    position: Position,
+    model: nn.Module,
+    optimizer: torch.optim.Adam,
+    average: Averaged,
+    random_states: Sequence[Tensor],
+) -> None:
+    """Writes everything as one file, renamed when whole; the one before it stays.
+
+    Args:
+        random_states: of each process.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
-    tensors["random"] = torch.get_rng_state()
+    tensors |= {f"average.{index}": tensor for index, tensor in enumerate(average.values)}
+    tensors |= {f"random.{rank}": state for rank, state in enumerate(random_states)}
+    contiguous = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
     part = folder / f"{STATE}.part"
-    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     safetensors.torch.save_file(contiguous, part, {"position": json.dumps(asdict(position))})
+    with part.open("rb") as written:
+        os.fsync(written.fileno())  # a power cut must not leave a name without its content
+    if (folder / STATE).exists():
+        os.replace(folder / STATE, folder / BEFORE)
     os.replace(part, folder / STATE)
 
 
-def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Adam) -> Position:
-    """Puts back what `store` wrote; the random state too.
+def read_state(folder: Path) -> State:
+    """Reads the newest whole state that `store` wrote.
 
     Raises:
-        CheckpointError: there is no whole state, or it belongs to another model.
+        CheckpointError: there is none.
     """
-    path = folder / STATE
+    faults = []
+    for name in (STATE, BEFORE):
+        path = folder / name
+        try:
+            with safetensors.safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                position = Position(**json.loads(file.metadata()["position"]))
+        except FileNotFoundError:
+            continue
+        except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+            faults.append(f"the state {str(path)!r} is broken: {error}")
+            continue
+        note = f"{faults[0]}; going on from the one before it" if faults else ""
+        return State(position, tensors, path, note)
+    raise CheckpointError(
+        faults[0] if faults else f"there is no state to resume from: {str(folder / STATE)!r}"
+    )
+
+
+def put_back_model(state: State, model: nn.Module) -> None:
+    """Gives the model the weights of a state.
+
+    Raises:
+        CheckpointError: it belongs to another model.
+    """
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            position = Position(**json.loads(file.metadata()["position"]))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no state to resume from: {str(path)!r}") from error
-    except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the state {str(path)!r} is broken: {error}") from error
-    weights = {n[6:]: t for n, t in tensors.items() if n.startswith("model.")}
-    try:
-        model.load_state_dict(weights)
+        model.load_state_dict(_part(state, "model."))
     except RuntimeError as error:
-        raise CheckpointError(f"the state {str(path)!r} belongs to another model") from error
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": _moments(tensors)})
-    torch.set_rng_state(tensors["random"])
-    return position
+        raise CheckpointError(f"the state {str(state.path)!r} belongs to another model") from error
 
 
-def _moments(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+def put_back_rest(
+    state: State, optimizer: torch.optim.Adam, average: Averaged, rank: int = 0
+) -> None:
+    """Gives the optimiser, the average and this process's random numbers what they had.
+
+    Raises:
+        CheckpointError: it is of a run with other settings, or fewer processes.
+    """
     moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, moment = name.split(".")
-            moments.setdefault(int(index), {})[moment] = tensor
-    return moments
+    for name, tensor in _part(state, "optimizer.").items():
+        index, moment = name.split(".")
+        moments.setdefault(int(index), {})[moment] = tensor
+    values = [_part(state, "average.").get(str(i)) for i in range(len(average.values))]
+    shapes = [None if value is None else value.shape for value in values]
+    if shapes != [value.shape for value in average.values] or f"random.{rank}" not in state.tensors:
+        raise CheckpointError(f"the state {str(state.path)!r} is of a run with other settings")
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+    for own, value in zip(average.values, values, strict=True):
+        own.copy_(value)
+    torch.set_rng_state(state.tensors[f"random.{rank}"])
+
+
+def _part(state: State, prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in state.tensors.items() if n.startswith(prefix)}

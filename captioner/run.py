@@ -12,10 +12,13 @@ from captioner.data import CaptionDataset, make_dataset, read_dataset
 from captioner.errors import CaptionerError, CheckpointError, DataError
 from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
+from captioner.phases import plan
 from captioner.prepare import LAYOUTS
+from captioner.recipes import RECIPES
 from captioner.resuming import STATE
+from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
-from captioner.training import TrainingConfig, fit
+from captioner.training import fit
 from captioner.vocabulary import build_vocabulary
 
 RUN = "run.json"
@@ -48,6 +51,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--dry-run", action="store_true", help="check everything that can be checked, then stop"
     )
+    parser.add_argument(
+        "--recipe", choices=sorted(RECIPES), help="settings that go together; flags count more"
+    )
+    named, _ = parser.parse_known_args(argv)
+    parser.set_defaults(**RECIPES.get(named.recipe, {}))
     arguments = parser.parse_args(argv)
     try:
         given = {name: from_arguments(kind, arguments) for name, (kind, _) in _CONFIGS.items()}
@@ -105,12 +113,12 @@ def train(
         print("stopped before its first saved state: it starts again", file=sys.stderr)
         resume = False
     position = fit(captioner, train_set, validation_set, training, resume=resume)
-    if position.epoch < training.epochs:
+    if position.phase < len(plan(training)):
         print(f"stopped; go on with --resume {training.output}", file=sys.stderr)
         return 130
     print(
-        f"done: {training.output} holds the best checkpoint, with a validation BLEU-4 of "
-        f"{position.best:.2f} (0-100)",
+        f"done: {training.output} holds the best checkpoint, with a validation CIDEr of "
+        f"{position.best:.2f}",
         file=sys.stderr,
     )
     return 0

@@ -67,6 +67,26 @@ def test_frozen_means_frozen():
     assert all(torch.equal(before[k], v) for k, v in encoder.backbone.state_dict().items())
 
 
+def test_unfrozen_layers_learn_and_batch_norm_stays():
+    encoder = build("test_efficientnet", 64, annotation_dim=8)
+    pixels = torch.randn(4, 3, 96, 96)
+    with torch.no_grad():
+        frozen = encoder(pixels)
+    encoder.unfreeze(3)
+    encoder.train()
+    before = {name: t.clone() for name, t in encoder.backbone.named_buffers()}
+    torch.testing.assert_close(encoder(pixels), frozen)
+    encoder(pixels).sum().backward()
+    learning = {name for name, p in encoder.backbone.named_parameters() if p.grad is not None}
+    tops = {name.split(".")[1:3][0] for name in learning}
+    assert tops == {"blocks", "conv_head", "bn2"} and not any("blocks.2." in n for n in learning)
+    assert all(torch.equal(before[name], t) for name, t in encoder.backbone.named_buffers())
+    known = encoder.frozen_state().keys()
+    assert known and not known & learning
+    encoder.unfreeze(None)
+    assert not any(p.requires_grad for p in encoder.backbone.parameters())
+
+
 @pytest.mark.parametrize("resize", RESIZES)
 def test_the_picture_lies_inside_its_margin(resize):
     encoder = build("test_efficientnet", 64, resize=resize)

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from PIL import ImageOps
 
 from captioner.errors import DataError, ImageError
-from captioner.features import cached_features
+from captioner.features import cached_features, read_pixels
 from captioner.images import load_image
 
 
@@ -18,18 +19,43 @@ def test_features_are_those_of_the_encoder_in_order(tiny_model, drawn_pictures, 
     assert isinstance(features, np.memmap)
     for path, own in zip(paths, features, strict=True):
         pixels, _ = tiny_model.encoder.preprocessing(load_image(path))
-        expected = tiny_model.encoder.features(torch.from_numpy(pixels)[None])[0].numpy()
+        expected = tiny_model.encoder.look(torch.from_numpy(pixels)[None])[0].numpy()
         np.testing.assert_allclose(own, expected, atol=2e-3 * abs(expected).max())
+
+
+def test_mirrored_features_are_those_of_the_mirrored_picture(tiny_model, drawn_pictures, tmp_path):
+    paths = sorted(tmp_path.glob("*.png"))[:3]
+    options = {"dtype": torch.float32, "label": "test"}
+    found = cached_features(tiny_model.encoder, paths, tmp_path / "c", mirrored=True, **options)
+    for path in paths:
+        ImageOps.mirror(load_image(path)).save(path)
+    expected = cached_features(tiny_model.encoder, paths, tmp_path / "c", **options)
+    assert np.array_equal(found, expected)
+
+
+def test_what_an_unfrozen_encoder_keeps_is_what_stands_before_the_border(
+    tiny_model, drawn_pictures, tmp_path
+):
+    paths, encoder = sorted(tmp_path.glob("*.png")), tiny_model.encoder
+    pixels = read_pixels(encoder, paths, [False] * 8)
+    with torch.no_grad():
+        whole = encoder(pixels)
+        encoder.unfreeze(3)
+        kept = compute(tiny_model, paths, tmp_path / "cache")
+        assert kept.shape[1:] == (32, 12, 12)  # 64 pixels and the margin at stride 8
+        again = encoder.annotate(torch.from_numpy(kept.astype(np.float32)))
+    torch.testing.assert_close(again, whole, atol=2e-3, rtol=2e-3)
+    encoder.backbone.network.blocks[-1][0].conv_pwl.weight.data.mul_(2)
+    compute(tiny_model, paths, tmp_path / "cache")  # what is trained does not change the file
+    assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
 def test_they_are_computed_once_for_one_making(tiny_model, drawn_pictures, tmp_path, monkeypatch):
     paths, cache = sorted(tmp_path.glob("*.png")), tmp_path / "cache"
     compute(tiny_model, paths, cache)
     made = []
-    encode = type(tiny_model.encoder).features
-    monkeypatch.setattr(
-        type(tiny_model.encoder), "features", lambda *a: made.append(1) or encode(*a)
-    )
+    encode = type(tiny_model.encoder).look
+    monkeypatch.setattr(type(tiny_model.encoder), "look", lambda *a: made.append(1) or encode(*a))
     compute(tiny_model, paths, cache)
     assert not made
     compute(tiny_model, paths[::-1], cache)

@@ -8,11 +8,12 @@ import torch
 from captioner.data import Picture, Region, read_dataset
 from captioner.decoding import Hypothesis
 from captioner.errors import DataError
-from captioner.evaluation import evaluate, looks, looks_of_own, token_places
+from captioner.evaluation import evaluate, looks, looks_of_own
 from captioner.geometry import RESIZES, Geometry, fit_image
 from captioner.images import load_image
 from captioner.metrics.grounding import Look, summarise
 from captioner.options import DecodingOptions
+from captioner.regions import token_places
 
 GRID = (4, 5)
 

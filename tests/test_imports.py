@@ -13,12 +13,14 @@ PACKAGE = Path(captioner.__file__).parent
 # From the bottom of the house to its top; modules of one line know nothing of each other.
 LAYERS = [
     "errors",
-    "options geometry tokenizer losses metrics",
+    "options world recipes geometry tokenizer losses metrics",
     "metrics.bleu metrics.bootstrap metrics.cider metrics.grounding metrics.rouge metrics.meteor",
     "images vocabulary backbone attention decoding entities caption",
+    "stages settings",
     "encoder decoder data batches visual prepare scoring metrics.human",
-    "model features report",
-    "checkpoint evaluation resuming results",
+    "model features report regions rewards phases averaging",
+    "checkpoint evaluation resuming results examples journal",
+    "objectives",
     "card",
     "training",
     "run explain",

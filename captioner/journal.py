@@ -1,0 +1,106 @@
+"""What people watch while a captioner trains: a line of JSON for each epoch, and TensorBoard.
+
+`metrics.jsonl` holds everything that is a number; TensorBoard, where it is asked for, the same as
+curves with every step, and some pictures with their maps.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captioner.errors import CaptionerError
+from captioner.model import Captioner
+from captioner.visual import sheet
+
+METRICS = "metrics.jsonl"
+
+
+class Tally:
+    """Means of figures over many batches, each given as a sum with its count."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = defaultdict(float)
+        self._counts: dict[str, float] = defaultdict(float)
+
+    def add(self, figures: Mapping[str, tuple[float, float]]) -> None:
+        """Takes in the figures of a batch."""
+        for name, (total, count) in figures.items():
+            self._sums[name] += total
+            self._counts[name] += count
+
+    def sums(self) -> dict[str, tuple[float, float]]:
+        """Each figure as the sum and the count so far."""
+        return {name: (self._sums[name], count) for name, count in self._counts.items()}
+
+    def means(self) -> dict[str, float]:
+        """The means so far; a figure that was never counted is left out."""
+        return {name: self._sums[name] / n for name, n in self._counts.items() if n}
+
+
+class Journal:
+    """The record of a run.
+
+    Args:
+        folder: gets `metrics.jsonl`, and `tensorboard/` if it is wanted.
+        tensorboard: write for TensorBoard too.
+
+    Raises:
+        CaptionerError: TensorBoard is wanted and not installed.
+    """
+
+    def __init__(self, folder: Path, *, tensorboard: bool) -> None:
+        self._folder, self._board = folder, None
+        if tensorboard:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                raise CaptionerError(
+                    "--tensorboard needs TensorBoard: pip install tensorboard"
+                ) from error
+            self._board = SummaryWriter(str(folder / "tensorboard"))
+
+    def step(self, done: int, figures: Mapping[str, float]) -> None:
+        """Notes one step.
+
+        Args:
+            done: steps of the whole training so far.
+        """
+        for name, value in figures.items() if self._board else ():
+            self._board.add_scalar(f"step/{name}", value, done)
+
+    def epoch(self, done: int, line: Mapping[str, Any]) -> None:
+        """Notes the end of an epoch: one line of JSON, and its numbers as curves."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / METRICS).open("a") as metrics:
+            metrics.write(json.dumps(line) + "\n")
+        if self._board:
+            for name, value in _numbers(line):
+                self._board.add_scalar(f"epoch/{name}", value, done)
+            self._board.flush()
+
+    def pictures(self, done: int, model: Captioner, paths: list[Path]) -> None:
+        """Shows what the model says of some pictures, and where it looks, if anybody watches."""
+        for path in paths if self._board else ():
+            caption = model.caption(path, beam_size=1)
+            image = np.asarray(sheet(path, caption.words, geometry=caption.geometry))
+            self._board.add_image(path.name, image, done, dataformats="HWC")
+
+    def close(self) -> None:
+        """Ends the record."""
+        if self._board:
+            self._board.close()
+
+
+def _numbers(line: Mapping[str, Any], before: str = "") -> list[tuple[str, float]]:
+    """All numbers of nested values, by their path."""
+    found = []
+    for name, value in line.items():
+        if isinstance(value, Mapping):
+            found += _numbers(value, f"{before}{name}/")
+        elif isinstance(value, (int, float)):
+            found.append((f"{before}{name}", float(value)))
+    return found

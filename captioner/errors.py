@@ -19,3 +19,7 @@ class CheckpointError(CaptionerError):
 
 class DataError(CaptionerError):
     """Captions or images of a data set that cannot be used; the sentence names what and why."""
+
+
+class DownloadError(CaptionerError):
+    """A file that cannot be fetched, or is not what it should be; the sentence says which."""

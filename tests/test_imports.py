@@ -12,9 +12,10 @@ import captioner
 PACKAGE = Path(captioner.__file__).parent
 # From the bottom of the house to its top; modules of one line know nothing of each other.
 LAYERS = [
-    "errors",
+    "errors archives",
     "options geometry tokenizer losses metrics",
     "metrics.bleu metrics.bootstrap metrics.cider metrics.grounding metrics.rouge metrics.meteor",
+    "download",
     "images vocabulary backbone attention decoding entities caption",
     "layouts layouts.prepared",
     "layouts.files",

@@ -7,8 +7,6 @@ import os
 from collections.abc import Container, Sequence
 from pathlib import Path
 
-from PIL import ExifTags, Image
-
 from captioner.errors import DataError, ImageError
 from captioner.layouts.prepared import refuse
 
@@ -49,6 +47,9 @@ def image_record(image_id: int, folder: Path, name: str) -> dict:
 
 def upright_size(path: Path) -> tuple[int, int]:
     """Reads the (width, height) of a picture as it is shown, from its header alone."""
+    # Loaded here, as the command line's help needs the names of the layouts, and at once.
+    from PIL import ExifTags, Image
+
     # About 0.1 ms a picture; threads only make it slower, as Python does most of the work.
     try:
         with Image.open(path) as picture:

@@ -76,7 +76,7 @@ def check_space(archives: Sequence[Archive], folder: Path) -> None:
     names = ", ".join(archive.name for archive in archives)
     print(
         f"to download: {missing:,} bytes ({names})\n"
-        f"space needed: {needed:,} bytes, with what is in them\n"
+        f"space needed: {needed:,} bytes at most, with what is in them\n"
         f"space free in {folder}: {free:,} bytes",
         file=sys.stderr,
     )

@@ -100,7 +100,9 @@ def test_without_splits_a_tenth_is_dev_and_new_pictures_move_no_other(source, tm
         assert list(found) == ["train", "dev"]
         assert found["train"].keys() | found["dev"].keys() == set(names[:count])
         dev[count] = found["dev"].keys()
-        said = f"captions.jsonl gives no split: {len(dev[count])} of its {count} pictures are dev"
+        said = (
+            f"captions.jsonl gives no split: dev gets {len(dev[count])} of the {count} pictures, by"
+        )
         assert prepared.notes[0].startswith(said)
     assert 0.05 < len(dev[300]) / 300 < 0.15
     assert dev[200] == dev[300] & set(names[:200])

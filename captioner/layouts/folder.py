@@ -44,8 +44,8 @@ def read_folder(source: Path, images: Path | None = None) -> Prepared:
         dev = choose_dev(path, names)
         rows = [row | {"split": "dev" if row["file_name"] in dev else "train"} for row in rows]
         notes.append(
-            f"{path.name} gives no split: {len(dev)} of its {len(names)} pictures are dev, about "
-            f"{DEV_SHARE:.0%}, chosen by a hash of their names"
+            f"{path.name} gives no split: dev gets {len(dev)} of the {len(names)} pictures, by a "
+            f"hash of their names ({DEV_SHARE:.0%} of many)"
         )
     ids = {name: number for number, name in enumerate(names, start=1)}
     splits = {

@@ -45,7 +45,10 @@ def download(
     """
     todo = [archive for archive in archives if not _marker(archive, folder).exists()]
     if not todo:
-        print(f"{folder} holds all of it already", file=sys.stderr)
+        print(
+            f"{folder} holds all of it already; without its .zip.unpacked files it is fetched anew",
+            file=sys.stderr,
+        )
         return
     check_space(todo, folder)
     folder.mkdir(parents=True, exist_ok=True)

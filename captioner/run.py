@@ -30,7 +30,7 @@ class DataConfig:
     validation_annotations: str = option("", "COCO captions JSON of the validation split")
     images: str = option("", "folder that the file names in them are relative to")
     data: str = option("", "instead of these: a data set in its original layout", LAYOUTS)
-    root: str = option("", "folder of that data set")
+    root: str = option("", "folder of that data set, or its one file of captions")
     min_count: int = option(5, "how often a word must be seen to be learnt")
     pretrained: bool = option(True, "start the backbone from ImageNet weights")
     backbone_weights: str = option("", "file of backbone weights to start from")

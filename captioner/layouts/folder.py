@@ -86,7 +86,8 @@ def read_csv(path: Path) -> Iterator[tuple[int, dict]]:
                     )
             elif row and len(row) != len(header):
                 raise DataError(
-                    f"{path}, row {number}: expected {len(header)} cells, not {len(row)}"
+                    f"{path}, row {number}: expected {len(header)} cells, not {len(row)}; "
+                    "a caption with a comma stands in quotation marks"
                 )
             elif row:
                 yield number, dict(zip(header, row))

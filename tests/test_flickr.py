@@ -291,7 +291,7 @@ def test_flickr30k_refuses_what_is_not_laid_out_as_distributed(flickr30k):
     (flickr30k / "results_20130124.token").unlink()
     refused("expected captions in", "flickr30k", flickr30k)
     shutil.rmtree(flickr30k / "flickr30k-images")
-    refused("or flickr30k_images or flickr30k-images", "flickr30k", flickr30k)
+    refused("as flickr30k_images or flickr30k-images", "flickr30k", flickr30k)
 
 
 def test_real_flickr8k_has_its_splits_and_its_regions_their_words(flickr8k, tmp_path):

@@ -205,3 +205,11 @@ def test_a_karpathy_json_of_real_photos_is_read_by_pycocotools_and_by_ours(coco_
         assert all(sizes[i["file_name"]] == (i["width"], i["height"]) for i in images)
         dataset = read_dataset(tmp_path / "out" / f"captions_{name}.json", coco_mini)
         assert len(dataset) == count
+
+
+def test_a_number_in_a_flickr_file_is_no_coco_id(coco, tmp_path):
+    flickr(coco)
+    (coco / "Flicker8k_Dataset" / "4_ab.jpg").unlink()
+    (coco / "train2017").mkdir()
+    Image.new("RGB", (9, 9)).save(coco / "train2017" / f"{4 - 1:012}.jpg")
+    assert "test" not in prepare("karpathy", coco, tmp_path / "out").splits

@@ -106,12 +106,6 @@ def test_own_pictures_and_captions_can_be_trained_on_as_they_are(drawn_pictures,
     assert "6 pictures with 6 captions to learn from, 2 to validate on" in said
 
 
-def test_coco_is_trained_on_as_downloaded(coco_mini, tmp_path, capsys):
-    words = ["--data", "coco", "--root", str(coco_mini), "--output", str(tmp_path / "run"), *SMALL]
-    assert main([*words, "--dry-run"]) == 0
-    assert "80 pictures with 400 captions to learn from, 40 to" in capsys.readouterr().err
-
-
 def test_a_run_killed_before_its_first_state_starts_again(flags, tmp_path, monkeypatch, capsys):
     def killed(*arguments, **options):
         raise Killed

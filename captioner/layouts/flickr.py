@@ -53,8 +53,8 @@ def read_flickr30k(source: Path, entities: Path | None = None) -> Prepared:
 
 def find_pictures(source: Path, folders: tuple[str, ...]) -> Path:
     """Finds the folder of pictures, which some archives hold inside another of that name."""
-    nested = [f"{outer}/{inner}" for outer in folders for inner in folders]
-    return find(source, "the pictures", *nested, *folders)
+    outer = find(source, "the pictures", *folders)
+    return next((outer / inner for inner in folders if (outer / inner).is_dir()), outer)
 
 
 def read_lists(

@@ -1,4 +1,5 @@
-"""The command line: `captioner caption | evaluate | score | explain | prepare`.
+"""The command line: `captioner caption | evaluate | score | explain | download |
+prepare`.
 
 Exit codes: 0 done, 1 some input failed or the command was refused, 2 wrong usage.
 """
@@ -19,6 +20,7 @@ COMMANDS = {
     "evaluate": score_commands.evaluate,
     "score": score_commands.score,
     "explain": commands.explain,
+    "download": commands.download,
     "prepare": commands.prepare,
 }
 
@@ -79,12 +81,26 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", action="store_true", help="print one JSON object, with the maps")
     _model_options(parser)
 
-    _, add = _command(subcommands, "prepare", "turn a data set into COCO captions JSON")
-    add("layout", help="how the data set is laid out: flickr8k or coco")
-    add("source", help="folder of the data set as it is distributed")
-    add("--output", required=True, metavar="DIR", help="folder for captions_train.json and others")
-    add("--entities", metavar="DIR", help="folder of Flickr30k Entities, for boxes")
+    _data_commands(subcommands)
     return top
+
+
+def _data_commands(subcommands: Any) -> None:
+    # About 20 ms: not at import, so that `import captioner.cli` stays quick.
+    from captioner.archives import DOWNLOADS
+    from captioner.prepare import LAYOUTS
+
+    _, add = _command(subcommands, "download", "fetch a data set; a later run goes on with it")
+    add("name", choices=DOWNLOADS, help=f"one of {', '.join(DOWNLOADS)}")
+    add("--output", type=Path, required=True, metavar="DIR", help="folder to unpack it into")
+    add("--keep-archives", action="store_true", help="leave the zips beside what was in them")
+
+    _, add = _command(subcommands, "prepare", "turn a data set into COCO captions JSON")
+    add("layout", help=f"how the data set is laid out: {', '.join(LAYOUTS)}")
+    add("source", help="its folder as it is distributed, or its one file of captions")
+    add("--output", required=True, metavar="DIR", help="folder for captions_train.json and others")
+    add("--entities", metavar="DIR", help="for the Flickr sets: folder of Flickr30k Entities")
+    add("--images", metavar="DIR", help="for karpathy and folder: the pictures, if elsewhere")
 
 
 def _command(subcommands: Any, name: str, help: str) -> tuple[argparse.ArgumentParser, Callable]:

@@ -1,4 +1,4 @@
-"""What the commands do that caption, explain and prepare; `score_commands` has the others.
+"""What caption, explain, download and prepare do; `score_commands` has the other commands.
 
 Results go to stdout, everything else to stderr. What loads torch is imported only where a command
 needs it, so that the others answer at once.
@@ -124,13 +124,31 @@ def explain(arguments: argparse.Namespace) -> int:
     return DONE
 
 
+def download(arguments: argparse.Namespace) -> int:
+    """`captioner download`: fetches a data set, says what it takes first, and checks it."""
+    from captioner.archives import DOWNLOADS
+    from captioner.download import download as run
+
+    try:
+        run(DOWNLOADS[arguments.name], arguments.output, keep_archives=arguments.keep_archives)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on with what is there", file=sys.stderr)
+        raise
+    print(arguments.output)
+    return DONE
+
+
 def prepare(arguments: argparse.Namespace) -> int:
     """`captioner prepare`: turns a data set as distributed into COCO captions JSON."""
     from captioner.prepare import prepare as run
 
     try:
         prepared = run(
-            arguments.layout, arguments.source, arguments.output, entities=arguments.entities
+            arguments.layout,
+            arguments.source,
+            arguments.output,
+            entities=arguments.entities,
+            images=arguments.images,
         )
     except ValueError as error:
         return refuse(error, WRONG_USAGE)

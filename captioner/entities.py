@@ -36,7 +36,8 @@ def entity_regions(split: dict, root: Path | zipfile.Path) -> tuple[list[dict], 
     for annotation in split["annotations"]:
         captions[annotation["image_id"]].append(annotation)
     for image in split["images"]:
-        stem = image["file_name"].partition("_")[0]
+        # "12_ab.jpg" of Flickr8k and "12.jpg" of Flickr30k are the same picture.
+        stem = image["file_name"].partition(".")[0].partition("_")[0]
         drawn, told = root / "Annotations" / f"{stem}.xml", root / "Sentences" / f"{stem}.txt"
         if not (drawn.exists() and told.exists()):
             counts["pictures without Entities, left without regions"] += 1

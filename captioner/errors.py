@@ -23,3 +23,7 @@ class DataError(CaptionerError):
 
 class TrainingError(CaptionerError):
     """A training that can't go on; the sentence says where and why."""
+
+
+class DownloadError(CaptionerError):
+    """A file that cannot be fetched, or is not what it should be; the sentence says which."""

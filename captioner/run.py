@@ -10,6 +10,7 @@ import torch
 
 from captioner.data import CaptionDataset, make_dataset, read_dataset
 from captioner.errors import CaptionerError, CheckpointError, DataError
+from captioner.layouts.prepared import refuse
 from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
 from captioner.phases import plan
@@ -32,7 +33,7 @@ class DataConfig:
     validation_annotations: str = option("", "COCO captions JSON of the validation split")
     images: str = option("", "folder that the file names in them are relative to")
     data: str = option("", "instead of these: a data set in its original layout", LAYOUTS)
-    root: str = option("", "folder of that data set")
+    root: str = option("", "folder of that data set, or its one file of captions")
     min_count: int = option(5, "how often a word must be seen to be learnt")
     pretrained: bool = option(True, "start the backbone from ImageNet weights")
     backbone_weights: str = option("", "file of backbone weights to start from")
@@ -128,7 +129,7 @@ def read_splits(data: DataConfig) -> tuple[CaptionDataset, CaptionDataset]:
     """Reads the training and the validation split.
 
     Raises:
-        CaptionerError: a file is missing or malformed.
+        CaptionerError: a file is missing or malformed, or the splits share a picture.
         ValueError: neither way of giving the data is complete.
     """
     if data.data:
@@ -152,11 +153,14 @@ def read_splits(data: DataConfig) -> tuple[CaptionDataset, CaptionDataset]:
     ]
     if missing:
         raise ValueError(f"give {', '.join(missing)}, or --data and --root")
-    images = Path(data.images)
-    return tuple(
-        read_dataset(Path(file), images)
-        for file in (data.train_annotations, data.validation_annotations)
-    )
+    files = [Path(data.train_annotations), Path(data.validation_annotations)]
+    train_set, validation_set = (read_dataset(file, Path(data.images)) for file in files)
+    # The same file twice is no slip: whether a model can learn a few pictures by heart.
+    if files[0].resolve() != files[1].resolve():
+        learnt = {picture.path for picture in train_set.pictures}
+        shared = [p.path for p in validation_set.pictures if p.path in learnt]
+        refuse(f"pictures in both {files[0]} and {files[1]}", shared)
+    return train_set, validation_set
 
 
 def build(data: DataConfig, config: ModelConfig, train_set: CaptionDataset) -> Captioner:

@@ -2,13 +2,16 @@
 
 import json
 import random
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from captioner.errors import DataError
 from captioner.model import ModelConfig, new_model
+from captioner.prepare import prepare
 from captioner.tokenizer import tokenize
 from captioner.vocabulary import Vocabulary
 
@@ -63,6 +66,15 @@ def flickr8k():
 
 
 @pytest.fixture(scope="session")
+def coco_mini():
+    """The folder of a piece of the real COCO 2017, outside this repository."""
+    folder = SHARED / "coco-mini"
+    if not folder.is_dir():
+        pytest.skip("the real COCO photos are not beside this repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def real_captions(flickr8k):
     """References (four a picture) and hypotheses (the fifth) of 500 real pictures, as tokens."""
     captions = {}
@@ -81,3 +93,10 @@ def make_even(network):
         elif isinstance(module, torch.nn.MaxPool2d):
             mean = torch.nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
             network.get_submodule(name.rpartition(".")[0]).add_module(name.rpartition(".")[2], mean)
+
+
+def refused(text, layout, source, error=DataError, **options):
+    """Asserts that a data set is refused with this text, before anything is written."""
+    with pytest.raises(error, match=re.escape(text)):
+        prepare(layout, source, source.parent / "out", **options)
+    assert not (source.parent / "out").exists()

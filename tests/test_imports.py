@@ -12,10 +12,15 @@ import captioner
 PACKAGE = Path(captioner.__file__).parent
 # From the bottom of the house to its top; modules of one line know nothing of each other.
 LAYERS = [
-    "errors",
+    "errors archives",
     "options world recipes geometry tokenizer losses metrics",
     "metrics.bleu metrics.bootstrap metrics.cider metrics.grounding metrics.rouge metrics.meteor",
+    "download",
     "images vocabulary backbone attention decoding entities caption",
+    "layouts layouts.prepared",
+    "layouts.files",
+    "layouts.coco layouts.folder layouts.karpathy",
+    "layouts.flickr",
     "stages settings",
     "encoder decoder data batches visual prepare scoring metrics.human",
     "model features report regions rewards phases averaging",

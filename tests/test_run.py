@@ -86,6 +86,26 @@ def test_a_layout_validates_on_its_own_validation_split(tmp_path, monkeypatch, c
     assert "has no pictures of the split 'dev'" in err and "dev is left out" in err
 
 
+def test_splits_that_share_a_picture_are_refused_before_any_work(flags, tmp_path, capsys):
+    other = tmp_path / "other.json"
+    other.write_bytes(Path(flags[1]).read_bytes())
+    assert main([*flags, "--validation-annotations", str(other)]) == 1
+    said = f"pictures in both {flags[1]} and {other}: 8, first "
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_own_pictures_and_captions_can_be_trained_on_as_they_are(drawn_pictures, tmp_path, capsys):
+    _, folder, captions = drawn_pictures
+    rows = "".join(f"{name},{text}\n" for name, text in captions.items())
+    (folder / "captions.csv").write_text("file_name,caption\n" + rows)
+    words = ["--data", "folder", "--root", str(folder), "--output", str(tmp_path / "run"), *SMALL]
+    assert main([*words, "--dry-run"]) == 0
+    said = capsys.readouterr().err
+    assert "captions.csv gives no split: dev gets 2 of the 8 pictures" in said
+    assert "6 pictures with 6 captions to learn from, 2 to validate on" in said
+
+
 def test_a_run_killed_before_its_first_state_starts_again(flags, tmp_path, monkeypatch, capsys):
     def killed(*arguments, **options):
         raise Killed

@@ -64,7 +64,10 @@ def main(argv: list[str] | None = None) -> int:
             parser.error("--resume goes on with the run as it was started: give no other setting")
         configs = _read_run(arguments.resume) if arguments.resume else given
         return train(**configs, resume=bool(arguments.resume), dry_run=arguments.dry_run)
-    except (CaptionerError, ValueError, OSError) as error:
+    except ValueError as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    except (CaptionerError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # before the first step, while features are made

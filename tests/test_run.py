@@ -3,12 +3,16 @@
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from captioner.checkpoint import load
-from captioner.run import main
+from captioner.model import ModelConfig
+from captioner.recipes import RECIPES
+from captioner.run import DataConfig, main
+from captioner.settings import TrainingConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = (
@@ -44,19 +48,41 @@ def test_resume_alone_continues_with_everything_as_it_was(flags, tmp_path, monke
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("captioner.training._Run._finish_epoch", stopped)
+        patch.setattr("captioner.training.Run._finish_epoch", stopped)
         with pytest.raises(Killed):
             main([*flags, "--epochs", "2", "--save-every-steps", "1"])
     moved = tmp_path / "moved"
     (tmp_path / "run").rename(moved)
     assert main(["--resume", str(moved)]) == 0
-    log = [json.loads(line) for line in (moved / "training/log.jsonl").open()]
+    log = [json.loads(line) for line in (moved / "training/metrics.jsonl").open()]
     assert [line["epoch"] for line in log] == [1, 2] and load(moved)
     assert main(["--resume", str(moved)]) == 0  # there is nothing left to do
     assert "holds the best checkpoint" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["--resume", str(moved), "--epochs", "5"])
     assert "give no other setting" in capsys.readouterr().err
+
+
+def test_a_flag_counts_more_than_the_recipe_and_the_recipe_more_than_the_default(
+    flags, monkeypatch
+):
+    found = []
+    monkeypatch.setattr("captioner.run.train", lambda **configs: found.append(configs) or 0)
+    assert main([*flags, "--recipe", "flickr8k", "--finetune-epochs", "9"]) == 0
+    training = found[0]["training"]
+    assert training.finetune_epochs == 9
+    recipe = RECIPES["flickr8k"]
+    assert training.self_critical_epochs == recipe["self_critical_epochs"] > 0
+    assert training.seed == 0
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_is_made_of_settings_that_exist_and_agree(name):
+    kinds = (DataConfig, ModelConfig, TrainingConfig)
+    own = [{f.name for f in fields(kind)} & RECIPES[name].keys() for kind in kinds]
+    assert set.union(*own) == RECIPES[name].keys()
+    for kind, names in zip(kinds, own, strict=True):
+        kind(**{field: RECIPES[name][field] for field in names})
 
 
 def test_an_output_that_can_not_be_written_is_said(flags, capsys, tmp_path):
@@ -136,17 +162,19 @@ def test_a_second_run_does_not_overwrite_the_first(flags, capsys):
         (["--data", "coco"], "--data coco needs --root"),
         (["--data", "coco", "--root", "nowhere"], "expected captions in nowhere"),
         (["--resume", "nowhere"], "there is no run to resume in 'nowhere'"),
-        (["--epochs", "0"], "epochs must be at least 1"),
+        (["--epochs", "0"], "there is no epoch to train: give --epochs at least 1"),
+        (["--batch-size", "0"], "batch_size must be at least 1, not 0"),
     ],
 )
 def test_mistakes_are_said_in_one_sentence(change, said, capsys):
-    assert main(change) == 1
+    usage = "--resume" not in change and "nowhere" not in change
+    assert main(change) == 1 + usage
     err = capsys.readouterr().err
     assert said in err and err.count("\n") == 1
 
 
 def test_wrong_flags_on_the_data_are_said_before_any_work(flags, capsys, tmp_path):
-    assert main([*flags, "--image-size", "100"]) == 1
+    assert main([*flags, "--image-size", "100"]) == 2
     assert "image_size 100 is no multiple" in capsys.readouterr().err
     assert main([*flags, "--validation-annotations", "absent.json"]) == 1
     assert "there is no captions file 'absent.json'" in capsys.readouterr().err

@@ -182,7 +182,7 @@ class Run:
             initial=position.step,
             desc=label,
             unit="batch",
-            disable=None if not self.world.rank else True,
+            disable=bool(self.world.rank),
         ) as bar:
             for batch in batches:
                 figures = self._step(batch, seed)

@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser, add = _command(subcommands, "score", "score captions of any model")
     add("--annotations", type=Path, required=True, help="COCO captions JSON")
     add("--results", type=Path, required=True, help="its captions, COCO results format")
+    add("--subset", action="store_true", help="score only the pictures that have a result")
     _score_options(parser)
 
     parser, add = _command(subcommands, "explain", "put the maps of a caption to the test")
@@ -118,6 +119,22 @@ def _model_options(parser: argparse.ArgumentParser) -> None:
 def _score_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--json", action="store_true", help="print the scores as one JSON object")
-    add("--against", type=Path, metavar="FILE", help="other results, compared by paired bootstrap")
-    add("--per-image", type=Path, metavar="FILE", help="write the scores of each picture here")
-    add("--train-annotations", type=Path, metavar="FILE", help="count captions not found in these")
+    add(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="results of a B, by paired bootstrap",
+    )
+    add("--per-image", type=Path, metavar="FILE", help="write each picture's scores here, as JSON")
+    add(
+        "--train-annotations",
+        type=Path,
+        metavar="FILE",
+        help="say how many captions, of 100, are no caption of these word for word (new)",
+    )
+    add(
+        "--meteor",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="run METEOR too, which takes Java most of the time",
+    )

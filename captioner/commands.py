@@ -108,13 +108,16 @@ def explain(arguments: argparse.Namespace) -> int:
         words = [one.as_dict() for one in found]
         print(json.dumps({"image": arguments.image, "caption": caption.text, "words": words}))
         return DONE
-    print(f"{caption.text}\n\n{'':14}  probability  correlation  deletion (random)  insertion")
+    print(
+        f"{caption.text}\n\n{'':14}  probability  correlation  deletion (random)  "
+        "insertion (random)"
+    )
     for one in found:
         known = "" if one.word.known else "   the model does not know this word"
         print(
             f"{one.word.text:14}  {one.word.probability:11.0%}  {one.correlation:+11.2f}  "
             f"{one.attention.deletion:8.1f} ({one.random.deletion:6.1f})  "
-            f"{one.attention.insertion:9.1f} ({one.random.insertion:.1f}){known}"
+            f"{one.attention.insertion:9.1f} ({one.random.insertion:6.1f}){known}"
         )
     print(
         "\nHow likely the word stays (0-100) while cells are hidden in order of attention\n"

@@ -3,18 +3,13 @@
 Knows no torch: captions can be scored without it.
 """
 
-import contextlib
-import io
-import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pycocotools.coco import COCO
 
 from captioner.errors import DataError
+from captioner.records import picture_id, read_captions, read_list, refuse, require
 from captioner.tokenizer import tokenize
 
 
@@ -79,7 +74,7 @@ def read_dataset(annotations: Path, images: Path) -> CaptionDataset:
     annotations, images = Path(annotations), Path(images)
     if not images.is_dir():
         raise DataError(f"there is no folder of images {str(images)!r}")
-    return make_dataset(_read_captions(annotations), images, str(annotations))
+    return make_dataset(read_captions(annotations), images, str(annotations))
 
 
 def read_references(annotations: Path) -> dict[int | str, list[str]]:
@@ -88,45 +83,34 @@ def read_references(annotations: Path) -> dict[int | str, list[str]]:
     Raises:
         DataError: the file is missing or malformed, or a picture has no caption.
     """
-    captions = _read_captions(annotations)
-    said = _captions_by_picture(captions)
-    references = {image["id"]: said[image["id"]] for image in captions["images"]}
-    if not references:
-        raise DataError(f"there is no picture in {str(annotations)!r}")
-    _refuse(annotations, "pictures without a caption", [k for k, v in references.items() if not v])
-    _refuse(annotations, "captions of pictures that are not in it", list(said.keys() - references))
-    return references
+    return captions_by_picture(read_captions(Path(annotations)), str(annotations))
 
 
-def read_results(path: Path, references: dict[int | str, list[str]]) -> dict[int | str, str]:
+def read_results(
+    path: Path, references: Mapping[int | str, Sequence[str]], *, subset: bool = False
+) -> dict[int | str, str]:
     """Reads captions in COCO's results format: exactly one for each picture with references.
 
     Args:
-        path: a JSON list of `{"image_id", "caption"}`; ids as for `picture_id`.
+        path: a JSON list of `{"image_id", "caption"}`; ids as for `records.picture_id`.
         references: by picture id.
+        subset: pictures without a result are all right.
 
     Raises:
         DataError: the file is missing or malformed, a picture has no caption or several, a caption
             is empty or no text, or a picture has no reference.
     """
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"there is no results file {str(path)!r}") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{str(path)!r} is not JSON: {error}") from error
-    if not isinstance(results, list):
-        raise DataError(f"{str(path)!r} is no list of results, each with image_id and caption")
-    _need(path, "result", results, ("image_id", "caption"))
+    name, results = str(path), read_list(path)
+    require(name, "results", results, {"image_id": (int, str), "caption": str}, "image_id")
     found = [(picture_id(result["image_id"]), result["caption"]) for result in results]
-    shapeless = [key for key, text in found if not isinstance(text, str)]
-    _refuse(path, "captions that are no text", shapeless)
     counts = Counter(key for key, _ in found)
-    hollow = [key for key, text in found if not tokenize(text)]
-    _refuse(path, "pictures with more than one caption", [k for k, n in counts.items() if n > 1])
-    _refuse(path, "results for pictures without reference", list(counts.keys() - references))
-    _refuse(path, "pictures without a result", [key for key in references if key not in counts])
-    _refuse(path, "empty captions", hollow)
+    twice = [key for key, n in counts.items() if n > 1]
+    refuse(name, "pictures with more than one caption", twice)
+    refuse(name, "results for pictures without reference", list(counts.keys() - references.keys()))
+    if not subset:
+        without = [key for key in references if key not in counts]
+        refuse(name, "pictures without a result", without, "--subset scores the others alone")
+    refuse(name, "empty captions", [key for key, text in found if not tokenize(text)])
     return dict(found)
 
 
@@ -141,7 +125,8 @@ def make_dataset(captions: dict, images: Path, name: str) -> CaptionDataset:
     Raises:
         DataError: there is no picture, one has no caption, or its file is absent.
     """
-    said = _captions_by_picture(captions)
+    require(name, "images", captions["images"], {"file_name": str}, "id")
+    said = captions_by_picture(captions, name)
     regions = _regions_by_picture(captions, name)
     pictures = tuple(
         Picture(
@@ -153,97 +138,67 @@ def make_dataset(captions: dict, images: Path, name: str) -> CaptionDataset:
         )
         for image in captions["images"]
     )
-    if not pictures:
-        raise DataError(f"there is no picture in {name!r}")
-    absent = [p.path for p in pictures if not p.path.is_file()]
-    _refuse(name, "pictures without a caption", [p.id for p in pictures if not p.captions])
-    _refuse(name, "pictures whose file is absent", absent)
+    absent = [str(picture.path) for picture in pictures if not picture.path.is_file()]
+    refuse(name, "pictures whose file is absent", absent)
     return CaptionDataset(pictures)
 
 
-def _read_captions(path: Path) -> dict:
-    if not path.is_file():
-        raise DataError(f"there is no captions file {str(path)!r}")
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
-            captions = COCO(str(path)).dataset
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{str(path)!r} is not JSON: {error}") from error
-    except (KeyError, TypeError, AttributeError, AssertionError) as error:
-        # pycocotools indexes what it reads and trips over what is not there.
-        raise DataError(
-            f"{str(path)!r} is no COCO captions JSON with images and annotations, each with an id"
-        ) from error
-    for name in ("images", "annotations"):
-        if not isinstance(captions.get(name), list):
-            raise DataError(f"{str(path)!r} is no COCO captions JSON: it has no list of {name}")
-    _need(path, "image", captions["images"], ("id", "file_name"))
-    _need(path, "annotation", captions["annotations"], ("image_id", "caption"))
-    shapeless = [
-        a["image_id"] for a in captions["annotations"] if not isinstance(a["caption"], str)
-    ]
-    _refuse(path, "captions that are no text, of the pictures", shapeless)
-    for image in captions["images"]:
-        image["id"] = picture_id(image["id"])
-    for annotation in captions["annotations"]:
-        annotation["image_id"] = picture_id(annotation["image_id"])
-    counts = Counter(image["id"] for image in captions["images"])
-    _refuse(path, "ids used by several pictures", [key for key, n in counts.items() if n > 1])
-    return captions
+def captions_by_picture(captions: dict, name: str) -> dict[int | str, list[str]]:
+    """The captions of each picture, in the order of the pictures.
 
-
-def _captions_by_picture(captions: dict) -> dict[int | str, list[str]]:
-    said = defaultdict(list)
+    Raises:
+        DataError: there is no picture, one has no words, or a caption is of none of them.
+    """
+    if not captions["images"]:
+        raise DataError(f"there is no picture in {name!r}")
+    said: dict[int | str, list[str]] = {image["id"]: [] for image in captions["images"]}
+    strays = [a["image_id"] for a in captions["annotations"] if a["image_id"] not in said]
+    refuse(name, "captions of pictures that are not in it", strays)
     for annotation in captions["annotations"]:
         said[annotation["image_id"]].append(annotation["caption"])
+    refuse(name, "pictures without a caption", [key for key, own in said.items() if not own])
+    # One empty caption among others is scored as the official program does.
+    silent = [key for key, own in said.items() if not any(map(tokenize, own))]
+    refuse(name, "pictures whose captions have no word", silent)
     return said
 
 
 def _regions_by_picture(captions: dict, name: str) -> dict[int | str, list[Region]]:
-    place, seen = {}, Counter()
+    regions: dict[int | str, list[Region]] = defaultdict(list)
+    if not captions.get("regions"):
+        return regions
+    ids = Counter(annotation["id"] for annotation in captions["annotations"])
+    refuse(name, "caption ids that are used twice", [key for key, n in ids.items() if n > 1])
+    places, seen = {}, Counter()
     for annotation in captions["annotations"]:
         picture = annotation["image_id"]
-        place[annotation.get("id")] = seen[picture]
+        places[picture, annotation["id"]] = seen[picture], len(annotation["caption"].split())
         seen[picture] += 1
-    regions = defaultdict(list)
-    for number, region in enumerate(captions.get("regions", ()), 1):
+    wrong = []
+    for number, region in enumerate(captions["regions"], 1):
         try:
-            regions[picture_id(region["image_id"])].append(
-                Region(
-                    caption=place[region["annotation_id"]],
-                    start=int(region["start"]),
-                    end=int(region["end"]),
-                    boxes=tuple(tuple(map(float, (x, y, w, h))) for x, y, w, h in region["boxes"]),
-                    kind=str(region["kind"]),
-                )
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{name!r} has a malformed region, number {number}: it needs image_id, the "
-                "annotation_id of a caption, start, end, boxes of four numbers and kind"
-            ) from error
+            picture = picture_id(region["image_id"])
+            caption, words = places[picture, region["annotation_id"]]
+            regions[picture].append(_region(region, caption, words))
+        except (KeyError, TypeError, ValueError):
+            wrong.append(number)
+    refuse(
+        name,
+        "wrong regions, counted from 1",
+        wrong,
+        "each needs the image_id and annotation_id of a caption in the file, start and end among "
+        "its words, boxes of four numbers and a kind",
+    )
     return regions
 
 
-def picture_id(value: Any) -> int | str:
-    """A picture's id as it is compared: digits are a number, however they were written."""
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-def _need(source: Path, what: str, entries: list, names: Sequence[str]) -> None:
-    """Refuses entries that are not JSON objects with these names, and ids that are none."""
-    for number, entry in enumerate(entries, 1):
-        lacking = [n for n in names if not isinstance(entry, dict) or n not in entry]
-        if lacking:
-            raise DataError(f"{str(source)!r}: {what} {number} has no {' and no '.join(lacking)}")
-        if not isinstance(entry[names[0]], (int, str)):
-            raise DataError(
-                f"{str(source)!r}: {what} {number} has the {names[0]} {entry[names[0]]!r}, "
-                "which is neither a whole number nor a text"
-            )
-
-
-def _refuse(source: Path | str, fault: str, found: Sequence) -> None:
-    if found:
-        shown = ", ".join(map(str, found[:5])) + (", ..." if len(found) > 5 else "")
-        raise DataError(f"{str(source)!r} has {len(found)} {fault}: {shown}")
+def _region(region: dict, caption: int, words: int) -> Region:
+    start, end, boxes = region["start"], region["end"], region["boxes"]
+    if not (isinstance(start, int) and isinstance(end, int) and 0 <= start < end <= words):
+        raise ValueError(f"there are no words {start} to {end} among {words}")
+    boxes = tuple((float(x), float(y), float(w), float(h)) for x, y, w, h in boxes)
+    # No comparison holds for what is no number.
+    sizes = [min(w, h) > 0 and max(abs(x), abs(y), w, h) < 1e9 for x, y, w, h in boxes]
+    if not sizes or not all(sizes):
+        raise ValueError(f"{boxes} are no boxes")
+    return Region(caption, start, end, boxes, str(region["kind"]))

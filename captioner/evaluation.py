@@ -36,7 +36,7 @@ class Answers:
             boxes; nothing if there is none.
     """
 
-    captions: dict[int, str]
+    captions: dict[int | str, str]
     grounding: Grounding | None = None
     grounding_own: Grounding | None = None
 
@@ -66,7 +66,11 @@ def evaluate(
 
 
 def score_answers(
-    answers: Answers, references: dict[int, list[str]], made_by: str, *, with_meteor: bool = True
+    answers: Answers,
+    references: dict[int | str, list[str]],
+    made_by: str,
+    *,
+    with_meteor: bool = True,
 ) -> Scores:
     """Scores what a model made of a data set, see `scoring.score`."""
     scores = score(answers.captions, references, made_by, with_meteor=with_meteor)
@@ -79,7 +83,7 @@ def answer(model: Captioner, dataset: CaptionDataset, options: DecodingOptions) 
     Raises:
         ImageError: a picture can't be read.
     """
-    captions: dict[int, str] = {}
+    captions: dict[int | str, str] = {}
     read: list[Look] = []
     own: list[Look] = []
     for first in tqdm(range(0, len(dataset), BATCH_SIZE), "captioning", unit="batch"):

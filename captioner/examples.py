@@ -16,8 +16,7 @@ from captioner.data import CaptionDataset, Picture, Region
 from captioner.encoder import Preprocessing
 from captioner.geometry import Geometry, place
 from captioner.images import load_image
-from captioner.metrics.grounding import APART
-from captioner.regions import regions_by_head, token_places
+from captioner.regions import is_scene, regions_by_head, token_places
 from captioner.tokenizer import tokenize
 from captioner.vocabulary import Vocabulary
 
@@ -123,7 +122,7 @@ class Examples:
 
         for region in picture.regions:
             # A scene is about the whole picture: there is nothing to learn from it.
-            if APART not in region.kind.split("/"):
+            if not is_scene(region):
                 covered = cells([region])
                 length = len(self.captions[index][region.caption])
                 for step in token_places(picture.captions[region.caption], region):
@@ -132,5 +131,5 @@ class Examples:
         self.heads[index] = {
             word: cells(regions)
             for word, regions in regions_by_head(picture).items()
-            if not any(APART in region.kind.split("/") for region in regions)
+            if not any(map(is_scene, regions))
         }

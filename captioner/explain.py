@@ -92,9 +92,10 @@ def examine(
     full = view.probabilities(torch.zeros(1, cells, dtype=torch.bool))[0]  # (T,)
     alone = view.probabilities(torch.eye(cells, dtype=torch.bool))  # (L, T)
     drops = (full - alone).T.numpy()  # (T, L)
-    draw = np.random.default_rng(seed)
     found = []
     for place in places:
+        # Of its own for each word: what else is tested must not change it.
+        draw = np.random.default_rng((seed, place))
         word = caption.words[place]
         alpha, drop = word.alpha.ravel(), drops[place]
         orders = np.argsort(-alpha), draw.permutation(cells), np.argsort(-drop)
@@ -120,7 +121,7 @@ def sample(
         seed: of the draw.
 
     Returns:
-        Means over words, see `summarise`.
+        The number of pictures, and means over words, see `summarise`.
 
     Raises:
         ImageError: a picture can't be read.
@@ -133,7 +134,7 @@ def sample(
         found += examine(model, picture.path, caption, content_words(caption), seed=seed)
     if not found:
         raise CaptionerError(f"no caption of {len(pictures)} pictures names anything to be seen")
-    return summarise(found)
+    return {"pictures": len(pictures), **summarise(found)}
 
 
 class _View:

@@ -21,7 +21,8 @@ article { margin-bottom: 3rem; }
 p { color: #555; }
 table { border-collapse: collapse; }
 th, td { text-align: left; padding: 0.2rem 1rem 0.2rem 0; border-bottom: 1px solid #ddd;
-  overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+  font-variant-numeric: tabular-nums; }
+code { overflow-wrap: anywhere; }
 </style>
 <h1>{title}</h1>
 <p>Light is attention, on one scale for all words of a caption. It is a hint, not a proof.</p>

@@ -46,76 +46,94 @@ class Example:
 
 def score_table(values: Mapping[str, Any]) -> str:
     """The scores as lines of text, see `Scores.as_dict`."""
-    compared = values.get("against", {})
-    lines = []
-    for name, shown, interval in _plain(values):
-        line = f"{name:13} {shown}"
-        if interval:
-            line += f"   95 %: {interval}"
-        if name in compared:
-            one = compared[name]
-            line += f"   against: {one['difference']:+.2f}, better in {one['better']:.1%} of rounds"
-        lines.append(line)
+    lines = [
+        f"{name:13} {shown}"
+        + (f"   95 %: {interval}" if interval else "")
+        + (f"   {compared}" if compared else "")
+        for name, shown, interval, compared in _plain(values)
+    ]
     for name in _GROUNDINGS:
         for kind, part in _kinds(values, name):
             shown = ", ".join(f"{n} {part[n]:.1f}" for n in _GROUNDING_COLUMNS[1:])
             lines.append(f"{kind:13} {shown} ({part['words']} words)")
-    for order, areas in _orders(values):
-        lines.append(
-            f"{order:13} deletion {areas['deletion']:.1f}, insertion {areas['insertion']:.1f}"
-        )
     if faithfulness := values.get("faithfulness"):
-        shown, words = faithfulness["correlation"], faithfulness["words"]
-        lines.append(f"{'correlation':13} {shown:+.2f} of alpha with occlusion ({words} words)")
+        pictures, words = faithfulness["pictures"], faithfulness["words"]
+        lines.append(f"faithfulness of the maps of {words} words in {pictures} pictures")
+        lines += [
+            f"  {order:11} deletion {areas['deletion']:.1f}, insertion {areas['insertion']:.1f}"
+            for order, areas in _orders(values)
+        ]
+        shown = faithfulness["correlation"]
+        lines.append(f"  {'correlation':11} {shown:+.2f} of alpha with occlusion")
     return "\n".join(lines)
 
 
 def results_page(
-    values: Mapping[str, Any], best: Sequence[Example], worst: Sequence[Example]
+    title: str, values: Mapping[str, Any], best: Sequence[Example], worst: Sequence[Example]
 ) -> str:
     """One HTML page that needs no other file.
 
     Args:
-        values: see `Scores.as_dict`, with `intervals` and perhaps `faithfulness`.
+        title: what was scored, and when.
+        values: see `Scores.as_dict`, with `intervals` and perhaps `against` and `faithfulness`.
         best, worst: pictures from either end by CIDEr, the extreme first.
     """
+    rows = [row for row in _plain(values) if row[0] != "signature"]
+    width = 4 if values.get("against") else 3
+    columns = ("score", "", "95 % of resampled data sets", "against B")
     parts = [
         page_head("Scores, and where the model looked"),
-        "<p>BLEU, METEOR and ROUGE-L are 0-100, CIDEr can go above; an interval holds 95 % of the "
-        "scores of resampled pictures.</p>",
-        _table(("score", "", "95 %"), _plain(values)),
+        f"<p>{html.escape(title)}. BLEU, METEOR and ROUGE-L are 0-100, CIDEr can go above.</p>",
+        _table(columns[:width], (row[:width] for row in rows)),
+        f"<p>Signature: <code>{html.escape(values.get('signature', ''))}</code></p>",
+        *_grounding_parts(values),
+        *_faithfulness_parts(values),
     ]
+    for heading, examples in (("Best", best), ("Worst", worst)):
+        if examples:
+            parts += [f"<h2>{heading} by CIDEr</h2>", *map(_article, examples)]
+    return "\n".join([*parts, "</html>\n"])
+
+
+def _grounding_parts(values: Mapping[str, Any]) -> Iterator[str]:
     groundings = [(title, _kinds(values, name)) for name, title in _GROUNDINGS.items()]
     if any(rows for _, rows in groundings):
-        parts.append(f"<h2>Do the maps agree with people's boxes?</h2><p>{_CENTER_NOTE}</p>")
+        yield f"<h2>Do the maps agree with people's boxes?</h2><p>{_CENTER_NOTE}</p>"
     for title, rows in groundings:
         if rows:
             named = ((kind, part["words"], *_rounded(part)) for kind, part in rows)
             columns = ("", *(name.replace("_", " ") for name in _GROUNDING_COLUMNS))
-            parts += [f"<h3>{title.capitalize()}</h3>", _table(columns, named)]
-    if orders := list(_orders(values)):
-        rows = ((name, f"{a['deletion']:.1f}", f"{a['insertion']:.1f}") for name, a in orders)
-        found = values["faithfulness"]
-        parts += [
-            f"<h2>Do the words hang on what was looked at?</h2><p>{_FAITHFULNESS_NOTE}</p>",
-            _table(("order", "deletion", "insertion"), rows),
-            f"<p>Rank correlation of attention with occlusion: {found['correlation']:+.2f}, mean "
-            f"over {found['words']} words.</p>",
-        ]
-    for title, examples in (("Best", best), ("Worst", worst)):
-        parts.append(f"<h2>{title} by CIDEr</h2>")
-        parts += map(_article, examples)
-    return "\n".join([*parts, "</html>\n"])
+            yield f"<h3>{title.capitalize()}</h3>"
+            yield _table(columns, named)
 
 
-def _plain(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """Each score that is one number or text: name, value and interval as they are shown."""
+def _faithfulness_parts(values: Mapping[str, Any]) -> Iterator[str]:
+    if found := values.get("faithfulness"):
+        rows = (
+            (name, f"{areas['deletion']:.1f}", f"{areas['insertion']:.1f}")
+            for name, areas in _orders(values)
+        )
+        yield f"<h2>Do the words hang on what was looked at?</h2><p>{_FAITHFULNESS_NOTE}</p>"
+        yield _table(("order", "deletion", "insertion"), rows)
+        yield (
+            f"<p>Rank correlation of attention with occlusion: {found['correlation']:+.2f}; means "
+            f"over {found['words']} words in {found['pictures']} pictures.</p>"
+        )
+
+
+def _plain(values: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Each score that is one number or text: name, value, interval and comparison as shown."""
     for name, value in values.items():
         if isinstance(value, Mapping):
             continue
         shown = f"{value:.2f}" if isinstance(value, float) else "-" if value is None else str(value)
         ends = values.get("intervals", {}).get(name)
-        yield name, shown, f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else ""
+        one = values.get("against", {}).get(name)
+        compared = one and (
+            f"B: {one['other']:.2f}, {one['difference']:+.2f} ({one['low']:+.2f} to "
+            f"{one['high']:+.2f}), better in {one['better']:.1%} of rounds"
+        )
+        yield name, shown, f"{ends[0]:.2f} to {ends[1]:.2f}" if ends else "", compared or ""
 
 
 def _kinds(values: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str, Any]]]:
@@ -123,7 +141,8 @@ def _kinds(values: Mapping[str, Any], name: str) -> list[tuple[str, Mapping[str,
     if name not in values:
         return []
     whole = values[name]
-    return [(name.replace("_", " "), whole), *whole.get("by_kind", {}).items()]
+    kinds = whole.get("by_kind", {}).items()
+    return [(name, whole), *((f"  {kind}", part) for kind, part in kinds)]
 
 
 def _orders(values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, float]]]:
@@ -145,10 +164,13 @@ def _table(columns: Sequence[str], rows: Iterator[Sequence[Any]]) -> str:
 
 
 def _article(example: Example) -> str:
-    text = html.escape(sentence(example.caption.text))
+    # The words that were scored: captioned alone, a picture may get others in the last digit.
+    text = html.escape(sentence(example.scores["caption"]))
     image = embedded_sheet(example.picture.path, example.caption, text)
     scores = ", ".join(
-        f"{name} {value:.1f}" for name, value in example.scores.items() if name != "image_id"
+        f"{name} {value:.1f}"
+        for name, value in example.scores.items()
+        if name not in ("image_id", "caption")
     )
     people = "".join(f"<li>{html.escape(said)}</li>" for said in example.picture.captions)
     return (

@@ -24,12 +24,13 @@ class ImageScores:
     """What each picture adds to the scores; N pictures in one order.
 
     Attributes:
-        ids: of the pictures.
+        ids, captions: of the pictures.
         bleu_counts: (N, 10), see `metrics.bleu.bleu_counts`.
         rouge_l, cider: (N,).
     """
 
-    ids: tuple[int, ...]
+    ids: tuple[int | str, ...]
+    captions: tuple[str, ...]
     bleu_counts: np.ndarray
     rouge_l: np.ndarray
     cider: np.ndarray
@@ -37,8 +38,9 @@ class ImageScores:
     def as_list(self) -> list[dict]:
         """JSON-ready, one entry a picture; BLEU-4 is that of the one caption."""
         blue = bleu_values(self.bleu_counts)[:, 3]
-        columns = zip(self.ids, blue.tolist(), self.rouge_l.tolist(), self.cider.tolist())
-        names = ("image_id", "BLEU-4", "ROUGE-L", "CIDEr")
+        scores = blue.tolist(), self.rouge_l.tolist(), self.cider.tolist()
+        columns = zip(self.ids, self.captions, *scores)
+        names = ("image_id", "caption", "BLEU-4", "ROUGE-L", "CIDEr")
         return [dict(zip(names, row)) for row in columns]
 
     def resampled(self, rounds: np.ndarray) -> dict[str, np.ndarray]:
@@ -128,8 +130,8 @@ class Scores:
 
 
 def score(
-    captions: Mapping[int, str],
-    references: Mapping[int, Sequence[str]],
+    captions: Mapping[int | str, str],
+    references: Mapping[int | str, Sequence[str]],
     made_by: str,
     *,
     with_meteor: bool = False,
@@ -149,23 +151,24 @@ def score(
         other = sorted(captions.keys() ^ references.keys(), key=str)
         raise ValueError(f"{len(other)} pictures lack a caption or references, first {other[0]}")
     wanted = {key: [tokenize(text) for text in own] for key, own in references.items()}
-    said = {key: tokenize(captions[key]) for key in wanted}
-    pairs = list(wanted.values()), list(said.values())
+    hypotheses = {key: tokenize(captions[key]) for key in wanted}
+    pairs = list(wanted.values()), list(hypotheses.values())
     total = bleu(*pairs)  # refuses what can't be scored
     per_image = ImageScores(
-        ids=tuple(said),
+        ids=tuple(hypotheses),
+        captions=tuple(captions[key] for key in hypotheses),
         bleu_counts=np.stack(list(map(bleu_counts, *pairs))),
         rouge_l=np.array(list(map(rouge_l, *pairs))),
-        cider=CiderD(wanted).scores(said.keys(), said.values()),
+        cider=CiderD(wanted).scores(hypotheses.keys(), hypotheses.values()),
     )
     return Scores(
         bleu=total,
         rouge_l=float(per_image.rouge_l.mean()),
         cider=float(per_image.cider.mean()),
         meteor=_meteor(*pairs) if with_meteor else None,
-        distinct=(_distinct(said.values(), 1), _distinct(said.values(), 2)),
-        vocabulary=len(set(chain(*said.values()))),
-        images=len(said),
+        distinct=(_distinct(hypotheses.values(), 1), _distinct(hypotheses.values(), 2)),
+        vocabulary=len(set(chain(*hypotheses.values()))),
+        images=len(hypotheses),
         signature=_signature(made_by, references),
         per_image=per_image,
     )
@@ -178,10 +181,15 @@ def share_new(captions: Iterable[str], training_captions: Iterable[str]) -> floa
     return 100 * sum(new) / max(1, len(new))
 
 
-def name_captions(captions: Mapping[int, str]) -> str:
+def name_captions(captions: Mapping[int | str, str]) -> str:
     """Names captions of any origin by a fingerprint, for the signature."""
-    digest = hashlib.sha256(repr(sorted(captions.items())).encode())
-    return f"captions:{digest.hexdigest()[:8]}"
+    return f"captions:{_fingerprint(captions)}"
+
+
+def _fingerprint(captions: Mapping) -> str:
+    """Eight digits that are the same only for the same captions of the same pictures."""
+    told = repr(sorted(captions.items(), key=lambda pair: str(pair[0])))
+    return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
 def _distinct(captions: Iterable[Sequence[str]], n: int) -> float:
@@ -197,10 +205,10 @@ def _meteor(references: Sequence, hypotheses: Sequence) -> float | None:
         return None
 
 
-def _signature(made_by: str, references: Mapping[int, Sequence[str]]) -> str:
+def _signature(made_by: str, references: Mapping[int | str, Sequence[str]]) -> str:
     counts = {len(own) for own in references.values()}
     shown = str(counts.pop()) if len(counts) == 1 else f"{min(counts)}-{max(counts)}"
     return (
-        f"captioner:{version('captioner')}|{made_by}|references:{shown}|case:lower"
+        f"captioner:{version('captioner')}|{made_by}|references:{shown}:{_fingerprint(references)}|case:lower"
         f"|tokens:ptb|scale:0-100"
     )

@@ -49,7 +49,8 @@ _TOKEN = re.compile(
     | can(?=not\b) | (?:gon|wan)(?=na\b) | got(?=ta\b) | (?:lem|gim)(?=me\b) | y'(?=all\b)
     | '(?:t(?=is\b|was\b)|n\b(?!')) | [^\W\d_]+?(?=n't\b) | n't\b | '(?:{_CLITIC})\b
     # An apostrophe is a quotation mark, but for these.
-    | '(?:n'|(?:em|till?|cause|\d0s)\b) | (?:ol|dunkin|somethin)' | (?:o'clock|c'mon|d'ye|s'mores|e'er|li'l)\b
+    | '(?:n'|(?:em|till?|cause|\d0s)\b) | (?:ol|dunkin|somethin)'
+    | (?:o'clock|c'mon|d'ye|s'mores|e'er|li'l)\b
     | (?-i:[A-HJ-XZ])'{_NO_CLITIC}[^\W\d_]{{2,}}
     | [^\W\d_]+[aeiouy]'{_NO_CLITIC}(?-i:[aeiouA-Z])[^\W\d_]*
     | (?:{_ABBREVIATIONS})\.(?!\w) | (?=(?-i:[A-Z]))(?:{_CAPITAL_ABBREVIATIONS})\.(?!\w)

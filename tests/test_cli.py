@@ -105,7 +105,19 @@ def test_maps_and_report_are_written(model, photos, capsys, tmp_path):
         ),
         (
             ["score", "--annotations", "x", "--results", "x", "--against", "no.json"],
-            "there is no file 'no.json'",
+            "there is no file 'no.json' for --against",
+        ),
+        (
+            ["score", "--annotations", "x", "--results", "x", "--per-image", "./x"],
+            "--per-image would overwrite the file of --",
+        ),
+        (
+            "evaluate --annotations x --images x --results r --report r".split(),
+            "--report would overwrite the file of --results",
+        ),
+        (
+            ["score", "--annotations", "x", "--results", "x", "--per-image", "/proc/none/r.json"],
+            "there is no folder '/proc/none' for --per-image",
         ),
     ],
 )
@@ -168,6 +180,11 @@ def test_score_takes_the_captions_of_any_model(drawn_pictures, capsys, tmp_path,
     assert any("better in 100.0% of rounds" in line for line in out)
     assert any(line.split() == ["new", "0.00"] for line in out)
 
+    other.write_text(json.dumps(human[3:]))
+    words = ("--annotations", file, "--results", other, "--subset", "--no-meteor")
+    code, out, err = run(capsys, "score", *words, "--json")
+    assert code == 0 and json.loads(out[-1])["images"] == 5 and "the 5 pictures of 8" in err
+    assert "METEOR" not in err  # it was not asked for
     results.write_text(json.dumps(human[3:]))
     code, out, err = run(capsys, "score", "--annotations", file, "--results", results)
     assert code == 1 and not out and "has 3 pictures without a result: 1, 2, 3" in err

@@ -27,12 +27,20 @@ def test_pictures_come_with_all_their_captions(drawn_pictures):
         (lambda d: d.pop("images"), "is no COCO captions JSON: it has no list of images"),
         (lambda d: d.update(annotations=5), "is no COCO captions JSON with images and annotations"),
         (lambda d: d["images"][0].pop("id"), "is no COCO captions JSON .*each with an id"),
-        (lambda d: d["images"][2].pop("file_name"), "image 3 has no file_name"),
-        (lambda d: d["annotations"][0].pop("caption"), "annotation 1 has no caption"),
-        (lambda d: d["annotations"][0].update(image_id=1.5), "has the image_id 1.5, which is nei"),
+        (lambda d: d["images"][2].pop("file_name"), "1 images whose file_name isn't a text: 3"),
+        (lambda d: d["images"][2].update(file_name=5), "1 images whose file_name isn't a text: 3"),
+        (lambda d: d["images"][2].update(id=True), "images whose id isn't a whole number or a tex"),
+        (lambda d: d["annotations"][0].pop("caption"), "1 annotations whose caption isn't a te.*1"),
+        (lambda d: d["annotations"][0].update(caption=" . "), "1 .*captions have no word: 1"),
+        (
+            lambda d: d["annotations"][0].update(image_id=99),
+            "of pictures that are not in it: 99",
+        ),
+        (lambda d: d.update(regions=5), "has regions that are no list"),
+        (lambda d: d["annotations"][0].update(image_id=1.5), "whose image_id isn't a whole.*: 1.5"),
         (
             lambda d: d["annotations"][2].update(caption=None),
-            "has 1 captions that are no text.*: 3",
+            "1 annotations whose caption isn't a text: 3",
         ),
         (lambda d: d["images"][1].update(id=1), "has 1 ids used by several pictures: 1"),
     ],
@@ -101,16 +109,22 @@ def test_results_are_read_in_any_order_and_with_ids_as_digits(tmp_path):
     [
         ("", "is not JSON: Expecting value"),
         ('{"image_id": 1}', "is no list of results"),
-        ('[{"image_id": 5}]', "result 1 has no caption"),
-        ("[[5]]", "result 1 has no image_id and no caption"),
-        ('[{"image_id": 5.5, "caption": "a"}]', "result 1 has the image_id 5.5, which is neither"),
+        ('{"image_id": 1}\n{"image_id": 2}', "not JSON: Extra data in line 2; JSON Lines must be"),
+        ("[" * 100000, "is nested too deeply"),
+        ('[{"image_id": 5}]', "1 results whose caption isn't a text: 5"),
+        (
+            "[[5], 7]",
+            "2 results whose image_id isn't .*: 'number 1', 'number 2'",
+        ),
+        ('[{"image_id": 5.5, "caption": "a"}]', "1 results whose image_id isn't .*: 5.5"),
+        ('[{"image_id": "%s", "caption": "a"}]' % ("9" * 5000), "results for pictures without r"),
         ('[{"image_id": "dog.jpg", "caption": "a"}]', "has 1 results for pictures without ref"),
-        ('[{"image_id": 5, "caption": "a"}]', "has 2 pictures without a result: 6, 7"),
+        ('[{"image_id": 5, "caption": "a"}]', "has 2 .*without a result: 6, 7; --subset scores"),
         ('[{"image_id": %d, "caption": "a"}]', "has 1 results for pictures without reference: 8"),
         ('[{"image_id": 5, "caption": "a"}, {"image_id": "5", "caption": "a"}]', "more than one"),
         ('[{"image_id": 5, "caption": " "}]', "has 1 empty captions: 5"),
-        ('[{"image_id": 5, "caption": null}]', "has 1 captions that are no text: 5"),
-        ('[{"image_id": 5, "caption": 5}]', "has 1 captions that are no text: 5"),
+        ('[{"image_id": 5, "caption": null}]', "has 1 results whose caption isn't a text: 5"),
+        ('[{"image_id": 5, "caption": 5}]', "has 1 results whose caption isn't a text: 5"),
         ('[{"image_id": 5, "caption": "..."}]', "has 1 empty captions: 5"),
     ],
 )
@@ -119,10 +133,36 @@ def test_results_that_do_not_fit_are_refused_with_the_ids_and_the_count(tmp_path
     rest = '[{"image_id": 6, "caption": "a"}, {"image_id": 7, "caption": "a"}]'
     if "empty" in message:
         text = text[:-1] + ", " + rest[1:]
-    path.write_text(text % 8 if "%d" in text else text)
+    path.write_text(text.replace("%d", "8"))
     with pytest.raises(DataError, match=message) as caught:
         read_results(path, {5: ["a"], 6: ["a"], 7: ["a"]})
     assert str(path) in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_fault_and_another_encoding_is(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text('[{"image_id": 1, "caption": "a"}]', encoding="utf-8-sig")
+    assert read_results(path, {1: ["a"]}) == {1: "a"}
+    path.write_text('[{"image_id": 1, "caption": "é"}]', encoding="latin-1")
+    with pytest.raises(DataError, match="is not JSON: it is no UTF-8 text"):
+        read_results(path, {1: ["a"]})
+    with pytest.raises(DataError, match="can't read '.*': Is a directory"):
+        read_results(tmp_path, {1: ["a"]})
+
+
+def test_a_subset_may_leave_pictures_out(tmp_path):
+    path = tmp_path / "results.json"
+    path.write_text('[{"image_id": 1, "caption": "a"}]')
+    assert read_results(path, {1: ["a"], 2: ["b"]}, subset=True) == {1: "a"}
+
+
+def test_references_need_no_file_names(drawn_pictures):
+    file, _, _ = drawn_pictures
+    content = json.loads(file.read_text())
+    for image in content["images"]:
+        del image["file_name"]
+    file.write_text(json.dumps(content))
+    assert len(read_references(file)) == 8
 
 
 def test_a_missing_results_file_is_said(tmp_path):

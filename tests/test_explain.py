@@ -117,7 +117,7 @@ def test_a_sample_of_a_data_set_is_tested(tiny_model, drawn_pictures, monkeypatc
     with torch.no_grad():
         tiny_model.decoder.output.bias[tiny_model.vocabulary.encode(["dog"])] = 30.0
     means = sample(tiny_model, dataset, 2, options)
-    assert means["words"] == 2 * 3  # "dog dog dog" of each
+    assert means["pictures"] == 2 and means["words"] == 2 * 3  # "dog dog dog" of each
     assert means == sample(tiny_model, dataset, 2, options)
     monkeypatch.setattr("captioner.explain.content_words", lambda caption: [])
     with pytest.raises(CaptionerError, match="no caption of 2 pictures names anything"):

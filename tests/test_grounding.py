@@ -13,7 +13,7 @@ from captioner.geometry import RESIZES, Geometry, fit_image
 from captioner.images import load_image
 from captioner.metrics.grounding import Look, summarise
 from captioner.options import DecodingOptions
-from captioner.regions import token_places
+from captioner.regions import regions_by_head, token_places
 
 GRID = (4, 5)
 
@@ -181,9 +181,46 @@ def test_grounding_is_among_the_scores_where_there_are_boxes(tiny_model, boxed):
     assert shape["by_kind"].keys() == {"other"} and "by_kind" not in shape["by_kind"]["other"]
 
 
-def test_a_malformed_region_is_refused(boxed):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"boxes": []},
+        {"boxes": [[0, 0, 5]]},
+        {"boxes": [[0, 0, float("nan"), 5]]},
+        {"boxes": [[0, 0, -1, 5]]},
+        {"start": 5, "end": 5},
+        {"start": -1},
+        {"start": 0.5},
+        {"end": 99},
+        {"annotation_id": 1},
+        {"annotation_id": 99},
+        {"image_id": 99},
+        {"kind": None, "boxes": None},
+    ],
+)
+def test_wrong_regions_are_refused_by_number(boxed, change):
     file, folder, content = boxed
-    del content["regions"][3]["boxes"]
+    content["regions"][3].update(change)
     file.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="malformed region, number 4: it needs"):
+    with pytest.raises(DataError, match="has 1 wrong regions, counted from 1: 4; each needs"):
         read_dataset(file, folder)
+
+
+def test_two_captions_with_one_id_have_no_regions(boxed):
+    file, folder, content = boxed
+    content["annotations"][1]["id"] = 1
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match="has 1 caption ids that are used twice: 1"):
+        read_dataset(file, folder)
+
+
+def test_a_head_is_a_noun_and_a_thing_before_a_scene():
+    regions = (
+        Region(0, 0, 2, ((0, 0, 1, 1),), "people"),
+        Region(0, 2, 3, ((0, 0, 2, 2),), "clothing"),
+        Region(1, 0, 2, ((0, 0, 9, 9),), "scene"),
+        Region(2, 0, 2, ((0, 0, 3, 3),), "other"),
+    )
+    picture = Picture(1, Path("x"), ("a man red", "the park", "a park"), regions)
+    heads = regions_by_head(picture)
+    assert heads == {"man": [regions[0]], "park": [regions[3]]}

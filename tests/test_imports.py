@@ -13,7 +13,7 @@ PACKAGE = Path(captioner.__file__).parent
 # From the bottom of the house to its top; modules of one line know nothing of each other.
 LAYERS = [
     "errors archives",
-    "options world recipes geometry tokenizer losses metrics",
+    "options records world recipes geometry tokenizer losses metrics",
     "metrics.bleu metrics.bootstrap metrics.cider metrics.grounding metrics.rouge metrics.meteor",
     "download",
     "images vocabulary backbone attention decoding entities caption",

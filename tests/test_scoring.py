@@ -16,7 +16,7 @@ def test_copied_references_score_100_whatever_their_case():
     scores = score(shouted, REFERENCES, "model:human")
     assert scores.as_dict()["BLEU-4"] == pytest.approx(100) and scores.images == 3
     assert scores.rouge_l == pytest.approx(100)
-    assert "model:human|references:1-2|" in scores.signature and "0-100" in scores.signature
+    assert "model:human|references:1-2:" in scores.signature and "0-100" in scores.signature
 
 
 def test_the_names_are_those_of_the_field():
@@ -67,6 +67,12 @@ def test_captions_of_any_origin_are_named_by_what_they_say():
     assert name_captions({1: "a", 2: "b"}) != name_captions({1: "b", 2: "a"})
 
 
+def test_equal_signatures_mean_equal_references():
+    other = {**REFERENCES, 3: ["a woman"]}
+    one, two = (score(COPIED, r, "x").signature for r in (REFERENCES, other))
+    assert one != two and one == score(dict.fromkeys(COPIED, "a"), REFERENCES, "x").signature
+
+
 def test_distinct_words_and_the_vocabulary_are_counted():
     scores = score({1: "a dog", 2: "a dog", 3: "a cat"}, REFERENCES, "x")
     assert scores.vocabulary == 3 and scores.distinct == pytest.approx((100 * 3 / 6, 100 * 2 / 3))
@@ -112,12 +118,18 @@ def test_a_better_system_is_found_better_and_not_better_than_itself(two_systems)
     for one in human.against(mixed).values():
         assert one.better > 0.99 and 0 < one.low < one.difference < one.high
     for one in human.against(human).values():
-        assert (one.difference, one.low, one.high, one.better) == (0, 0, 0, 0)
+        assert (one.difference, one.low, one.high, one.better) == (0, 0, 0, 0.5)
     with pytest.raises(ValueError, match="only scores of the same pictures can be compared"):
         human.against(score(COPIED, REFERENCES, "x"))
 
 
 def test_each_picture_has_its_scores(two_systems):
     rows = two_systems[0].per_image.as_list()
-    assert len(rows) == 500 and rows[3].keys() == {"image_id", "BLEU-4", "ROUGE-L", "CIDEr"}
+    assert len(rows) == 500 and rows[3].keys() == {
+        "image_id",
+        "caption",
+        "BLEU-4",
+        "ROUGE-L",
+        "CIDEr",
+    }
     assert np.mean([row["CIDEr"] for row in rows]) == pytest.approx(two_systems[0].cider)

@@ -15,11 +15,13 @@ class Comparison:
     """System A beside system B on the same pictures.
 
     Attributes:
+        other: the score of B.
         difference: A - B.
         low, high: of 95 % of the rounds.
-        better: share of the rounds, 0-1, in which A scored above B.
+        better: share of the rounds, 0-1, in which A scored above B; a tie counts half.
     """
 
+    other: float
     difference: float
     low: float
     high: float
@@ -47,5 +49,7 @@ def compare(
         own, other: the scores on all pictures.
         own_values, other_values: the scores in each round, (R,).
     """
-    differences = own_values - other_values
-    return Comparison(own - other, *interval(differences), float((differences > 0).mean()))
+    # Sums in another order are no difference.
+    differences = np.round(own_values - other_values, 9)
+    better = float((differences > 0).mean() + (differences == 0).mean() / 2)
+    return Comparison(other, round(own - other, 9), *interval(differences), better)

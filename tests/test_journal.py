@@ -1,0 +1,45 @@
+import json
+
+import pytest
+from PIL import Image
+
+from captioner.errors import CaptionerError
+from captioner.journal import METRICS, Journal, Tally
+
+
+def test_means_are_over_all_that_was_counted():
+    tally = Tally()
+    tally.add({"loss": (6.0, 3), "mass": (0.0, 0)})
+    tally.add({"loss": (4.0, 1)})
+    assert tally.means() == {"loss": 2.5} and tally.sums()["loss"] == (10.0, 4)
+
+
+def test_each_epoch_is_a_line_of_json(tmp_path):
+    journal = Journal(tmp_path, tensorboard=False)
+    for epoch in (1, 2):
+        journal.epoch(epoch, {"epoch": epoch, "validation": {"CIDEr": 1.5}})
+    journal.step(3, {"loss": 1.0})  # nobody watches
+    journal.close()
+    lines = [json.loads(line) for line in (tmp_path / METRICS).open()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == [METRICS]
+
+
+def test_tensorboard_gets_curves_and_pictures(tmp_path, tiny_model):
+    event = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "a.png")
+    journal = Journal(tmp_path, tensorboard=True)
+    journal.step(1, {"loss": 2.0})
+    journal.epoch(1, {"phase": "frozen", "validation": {"CIDEr": 1.5, "METEOR": None}})
+    journal.pictures(1, tiny_model, [tmp_path / "a.png"])
+    journal.close()
+    found = event.EventAccumulator(str(tmp_path / "tensorboard"))
+    found.Reload()
+    assert set(found.Tags()["scalars"]) == {"step/loss", "epoch/validation/CIDEr"}
+    assert found.Tags()["images"] == ["a.png"]
+
+
+def test_a_missing_tensorboard_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    with pytest.raises(CaptionerError, match="--tensorboard needs TensorBoard: pip install"):
+        Journal(tmp_path, tensorboard=True)

@@ -15,6 +15,7 @@ from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
 from captioner.phases import plan
 from captioner.prepare import LAYOUTS
+from captioner.readable import leave_out_unreadable
 from captioner.recipes import RECIPES
 from captioner.resuming import STATE
 from captioner.settings import TrainingConfig
@@ -116,6 +117,10 @@ def train(
     elif not (state / STATE).exists():
         print("stopped before its first saved state: it starts again", file=sys.stderr)
         resume = False
+    train_set, validation_set = (
+        _readable(split, name, training)
+        for split, name in ((train_set, "training"), (validation_set, "validation"))
+    )
     position = fit(captioner, train_set, validation_set, training, resume=resume)
     if position.phase < len(plan(training)):
         print(f"stopped; go on with --resume {training.output}", file=sys.stderr)
@@ -175,6 +180,14 @@ def build(data: DataConfig, config: ModelConfig, train_set: CaptionDataset) -> C
         pretrained=data.pretrained,
         backbone_weights=Path(data.backbone_weights) if data.backbone_weights else None,
     )
+
+
+def _readable(split: CaptionDataset, name: str, training: TrainingConfig) -> CaptionDataset:
+    cache = Path(training.cache).expanduser()
+    kept, note = leave_out_unreadable(split, name, most=training.max_bad_images, cache=cache)
+    if note:
+        print(note, file=sys.stderr)
+    return kept
 
 
 def _read_run(folder: Path) -> dict:

@@ -24,7 +24,7 @@ LAYERS = [
     "stages settings",
     "encoder decoder data batches visual prepare scoring metrics.human",
     "model features report regions rewards phases averaging",
-    "checkpoint evaluation resuming results examples journal",
+    "checkpoint evaluation resuming results examples journal readable",
     "objectives",
     "card",
     "training",

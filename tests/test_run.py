@@ -85,6 +85,16 @@ def test_every_recipe_is_made_of_settings_that_exist_and_agree(name):
         kind(**{field: RECIPES[name][field] for field in names})
 
 
+def test_an_unreadable_picture_is_named_and_left_out_up_to_a_share(flags, tmp_path, capsys):
+    (tmp_path / "red-circle.png").write_text("no picture")
+    assert main([*flags, "--epochs", "1", "--max-bad-images", "0.2"]) == 0
+    err = capsys.readouterr().err
+    assert "left out: 1 of 8 training pictures can't be read:" in err and "red-circle.png" in err
+    assert main([*flags, "--epochs", "1", "--output", str(tmp_path / "other")]) == 1
+    err = capsys.readouterr().err
+    assert "1 of 8 training pictures can't be read" in err and "raise --max-bad-images" in err
+
+
 def test_an_output_that_can_not_be_written_is_said(flags, capsys, tmp_path):
     (tmp_path / "file").touch()
     assert main([*flags, "--output", str(tmp_path / "file" / "run")]) == 1

@@ -1,0 +1,93 @@
+"""Finds the pictures of a data set that can't be read, before a training depends on them.
+
+Each file is looked at once: what is known of it is kept with its size and time.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from captioner.data import CaptionDataset
+from captioner.errors import DataError, ImageError
+from captioner.images import load_image
+from captioner.records import SHOWN
+
+KNOWN = "readable.json"
+
+
+def leave_out_unreadable(
+    dataset: CaptionDataset, name: str, *, most: float, cache: Path
+) -> tuple[CaptionDataset, str]:
+    """Leaves out the pictures that can't be read.
+
+    Args:
+        name: of the split, for people.
+        most: largest share of pictures, 0-1, that may be unreadable.
+        cache: folder that keeps what is known of each file.
+
+    Returns:
+        The data set without them, and a sentence that names them; an empty one if there is none.
+
+    Raises:
+        DataError: there are more of them than may be.
+    """
+    faults = find_unreadable([picture.path for picture in dataset.pictures], name, cache)
+    if not faults:
+        return dataset, ""
+    shown = "; ".join(list(faults.values())[:SHOWN]) + ("; ..." if len(faults) > SHOWN else "")
+    told = f"{len(faults)} of {len(dataset)} {name} pictures can't be read: {shown}"
+    if len(faults) > most * len(dataset):
+        raise DataError(f"{told}; mend or remove them, or raise --max-bad-images")
+    pictures = tuple(p for p in dataset.pictures if p.path not in faults)
+    return replace(dataset, pictures=pictures), f"left out: {told}"
+
+
+def find_unreadable(paths: Sequence[Path], name: str, cache: Path) -> dict[Path, str]:
+    """What is wrong with each picture that can't be read.
+
+    Args:
+        name: of the split, for the progress bar.
+        cache: folder that keeps what is known of each file; made if absent.
+    """
+    known = _read_known(cache / KNOWN)
+    marks = {path: _mark(path) for path in paths}
+    unknown = [path for path in paths if marks[path] not in known]
+    if unknown:
+        with ThreadPoolExecutor(os.cpu_count()) as readers:
+            found = tqdm(
+                readers.map(_fault, unknown),
+                f"looking at {name} pictures",
+                total=len(unknown),
+                unit="picture",
+            )
+            known |= {marks[path]: fault for path, fault in zip(unknown, found, strict=True)}
+        cache.mkdir(parents=True, exist_ok=True)
+        part = cache / f"{KNOWN}.{os.getpid()}.part"
+        part.write_text(json.dumps(known))
+        os.replace(part, cache / KNOWN)
+    return {path: known[marks[path]] for path in paths if known[marks[path]]}
+
+
+def _read_known(path: Path) -> dict[str, str]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}  # nothing is known yet; a broken file is written anew
+
+
+def _mark(path: Path) -> str:
+    about = path.stat()
+    return f"{path.resolve()} {about.st_size} {about.st_mtime_ns}"
+
+
+def _fault(path: Path) -> str:
+    try:
+        load_image(path)
+    except ImageError as error:
+        return str(error)
+    return ""

@@ -6,7 +6,7 @@ curves with every step, and some pictures with their maps.
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,14 @@ class Tally:
     def __init__(self) -> None:
         self._sums: dict[str, float] = defaultdict(float)
         self._counts: dict[str, float] = defaultdict(float)
+
+    @classmethod
+    def of(cls, parts: Iterable[Mapping[str, tuple[float, float]]]) -> "Tally":
+        """All of several tallies' sums."""
+        tally = cls()
+        for part in parts:
+            tally.add(part)
+        return tally
 
     def add(self, figures: Mapping[str, tuple[float, float]]) -> None:
         """Takes in the figures of a batch."""

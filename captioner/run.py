@@ -2,8 +2,11 @@
 
 import argparse
 import json
+import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -17,13 +20,14 @@ from captioner.phases import plan
 from captioner.prepare import LAYOUTS
 from captioner.readable import leave_out_unreadable
 from captioner.recipes import RECIPES
-from captioner.resuming import STATE
+from captioner.resuming import BEFORE, STATE
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
 from captioner.training import fit
-from captioner.vocabulary import build_vocabulary
+from captioner.vocabulary import Vocabulary, build_vocabulary
+from captioner.world import World, join
 
-RUN = "run.json"
+RUN, VOCABULARY = "run.json", "vocabulary.json"
 
 
 @dataclass(frozen=True)
@@ -93,42 +97,37 @@ def train(
         CaptionerError: a file is missing or wrong.
         ValueError: an impossible setting.
     """
+    world = join()
     train_set, validation_set = read_splits(data)
     # Random weights are a function of the seed too.
     torch.manual_seed(training.seed)
     captioner = build(data, model, train_set)
-    print(_summary(captioner, train_set, validation_set), file=sys.stderr)
-    state = Path(training.output) / "training"
-    if not resume and (state / RUN).exists():
+    say = _speaker(world)
+    say(_summary(captioner, train_set, validation_set))
+    folder = Path(training.output) / "training"
+    if not resume and (folder / RUN).exists():
         raise CheckpointError(
             f"{training.output!r} holds a run already; "
             f"go on with --resume {training.output}, or give another --output"
         )
+    if resume:
+        _check_vocabulary(folder, captioner.vocabulary)
     if dry_run:
         return 0
-    if not resume:
-        state.mkdir(parents=True, exist_ok=True)
-        # Whole paths: a run can be resumed from another folder.
-        for name in ("train_annotations", "validation_annotations", "images", "root"):
-            if getattr(data, name):
-                data = replace(data, **{name: str(Path(getattr(data, name)).resolve())})
-        configs = {"data": asdict(data), "model": asdict(model), "training": asdict(training)}
-        (state / RUN).write_text(json.dumps(configs, indent=2) + "\n")
-    elif not (state / STATE).exists():
-        print("stopped before its first saved state: it starts again", file=sys.stderr)
+    world.wait()  # all have looked for a run before one of them begins it
+    if resume and not any((folder / name).exists() for name in (STATE, BEFORE)):
+        say("stopped before its first saved state: it starts again")
         resume = False
-    train_set, validation_set = (
-        _readable(split, name, training)
-        for split, name in ((train_set, "training"), (validation_set, "validation"))
-    )
+    elif not resume and not world.rank:
+        _begin_run(folder, captioner.vocabulary, data, model, training)
+    train_set, validation_set = _readable(train_set, validation_set, training, world)
     position = fit(captioner, train_set, validation_set, training, resume=resume)
     if position.phase < len(plan(training)):
-        print(f"stopped; go on with --resume {training.output}", file=sys.stderr)
+        say(f"stopped; go on with --resume {training.output}")
         return 130
-    print(
+    say(
         f"done: {training.output} holds the best checkpoint, with a validation CIDEr of "
-        f"{position.best:.2f}",
-        file=sys.stderr,
+        f"{position.best:.2f}"
     )
     return 0
 
@@ -182,12 +181,72 @@ def build(data: DataConfig, config: ModelConfig, train_set: CaptionDataset) -> C
     )
 
 
-def _readable(split: CaptionDataset, name: str, training: TrainingConfig) -> CaptionDataset:
-    cache = Path(training.cache).expanduser()
-    kept, note = leave_out_unreadable(split, name, most=training.max_bad_images, cache=cache)
-    if note:
-        print(note, file=sys.stderr)
-    return kept
+def _begin_run(
+    folder: Path,
+    vocabulary: Vocabulary,
+    data: DataConfig,
+    model: ModelConfig,
+    training: TrainingConfig,
+) -> None:
+    """Writes down what the run is made of and by what."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Whole paths: a run can be resumed from another folder.
+    for name in ("train_annotations", "validation_annotations", "images", "root"):
+        if getattr(data, name):
+            data = replace(data, **{name: str(Path(getattr(data, name)).resolve())})
+    configs = {"data": asdict(data), "model": asdict(model), "training": asdict(training)}
+    made_by = {
+        "command": sys.argv,
+        "versions": {name: version(name) for name in ("captioner", "torch", "timm")},
+        "commit": _commit(),
+    }
+    vocabulary.save(folder / VOCABULARY)
+    (folder / RUN).write_text(json.dumps({**configs, "made_by": made_by}, indent=2) + "\n")
+
+
+def _commit() -> str | None:
+    """The git commit of this code, if it is under git."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
+    began = Vocabulary.load(folder / VOCABULARY)
+    if began.words != vocabulary.words:
+        changed = len(set(began.words) ^ set(vocabulary.words))
+        raise CheckpointError(
+            f"the training captions give other words than when {str(folder.parent)!r} began: "
+            f"{changed} differ, or their order; put the captions back as they were"
+        )
+
+
+def _readable(
+    train_set: CaptionDataset,
+    validation_set: CaptionDataset,
+    training: TrainingConfig,
+    world: World,
+) -> tuple[CaptionDataset, CaptionDataset]:
+    cache, say = Path(training.cache).expanduser(), _speaker(world)
+    kept = []
+    for name, split in (("training", train_set), ("validation", validation_set)):
+        for turn in (0, 1):  # the first process looks at the files, the others learn of it
+            if min(world.rank, 1) == turn:
+                left, note = leave_out_unreadable(
+                    split, name, most=training.max_bad_images, cache=cache
+                )
+            world.wait()
+        if note:
+            say(note)
+        kept.append(left)
+    return tuple(kept)
+
+
+def _speaker(world: World) -> Callable[[str], None]:
+    """Says something on stderr, in the first process alone."""
+    return lambda text: None if world.rank else print(text, file=sys.stderr)
 
 
 def _read_run(folder: Path) -> dict:

@@ -249,6 +249,7 @@ class Run:
             if not self.world.rank:
                 watched = [p.path for p in self.validation_set.pictures[:WATCHED]]
                 self.journal.pictures(self._done(), self.model.eval(), watched)
+        means = Tally.of(self.world.gather(tally.sums())).means()
         self.world.wait()  # until the checkpoint is written: the next phase begins from it
         self.position = self.position.after_epoch(scores.cider)
         if self.world.rank:
@@ -258,7 +259,7 @@ class Run:
             "epoch": self.position.epoch,
             "seconds": round(seconds, 1),
             # Of a resumed epoch the steps of this process.
-            "training": tally.means(),
+            "training": means,
             "validation": scores.as_dict(),
         }
         self.journal.epoch(self._done(), line)

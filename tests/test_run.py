@@ -1,12 +1,14 @@
 """`train.py` as a user types it."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
 from captioner.checkpoint import load
 from captioner.model import ModelConfig
@@ -93,6 +95,52 @@ def test_an_unreadable_picture_is_named_and_left_out_up_to_a_share(flags, tmp_pa
     assert main([*flags, "--epochs", "1", "--output", str(tmp_path / "other")]) == 1
     err = capsys.readouterr().err
     assert "1 of 8 training pictures can't be read" in err and "raise --max-bad-images" in err
+
+
+def test_other_captions_are_refused_on_resuming(flags, drawn_pictures, capsys):
+    assert main([*flags, "--epochs", "1"]) == 0
+    file = drawn_pictures[0]
+    file.write_text(file.read_text().replace("grey", "gray"))
+    assert main(["--resume", flags[flags.index("--output") + 1]]) == 1
+    assert "other words than when '" in (err := capsys.readouterr().err) and "2 differ" in err
+
+
+def test_a_run_says_what_made_it(flags, tmp_path):
+    assert main([*flags, "--epochs", "1"]) == 0
+    made_by = json.loads((tmp_path / "run/training/run.json").read_text())["made_by"]
+    assert made_by["command"] and made_by["versions"].keys() == {"captioner", "torch", "timm"}
+    assert made_by["commit"] is None or len(made_by["commit"]) == 40
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_does(flags, tmp_path):
+    lines = []
+    settings = ["--epochs", "2", "--finetune-epochs", "1", "--finetune-stage", "3", "--dropout"]
+    settings += ["0", "--no-mirror", "--average-decay", "0", "--batch-size", "3"]
+    for size in (1, 2):
+        output = tmp_path / f"of{size}"
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(size)]
+        command += ["--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0", "train.py"]
+        done = subprocess.run(
+            [*command, *flags, "--output", str(output), *settings],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("done: ") == 1  # one process speaks
+        lines.append([json.loads(line) for line in (output / "training/metrics.jsonl").open()])
+    assert len(lines[0]) == len(lines[1]) == 3
+    for one, two in zip(*lines, strict=True):
+        for name in ("loss", "entropy"):
+            assert two["training"][name] == pytest.approx(one["training"][name], rel=1e-3)
+        assert two["validation"]["images"] == 8
+    # What rounding makes of gradients is another thing on two sides, but no more than that.
+    first, second = (load(tmp_path / f"of{size}").state_dict() for size in (1, 2))
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name], tensor, atol=5e-3, rtol=5e-2)
 
 
 def test_an_output_that_can_not_be_written_is_said(flags, capsys, tmp_path):

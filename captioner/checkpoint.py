@@ -5,6 +5,7 @@ Loading rebuilds everything from these; nothing in them is ever executed.
 
 import json
 import os
+import re
 import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -64,7 +65,8 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     """Loads a captioner, ready to caption.
 
     Args:
-        source: a model's directory, or nothing for the model that comes with the package.
+        source: a model's directory, "owner/name" of one on the Hugging Face hub, or nothing for the
+            model that comes with the package.
         device: where its weights go.
 
     Raises:
@@ -72,7 +74,7 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     """
     directory = Path(source) if source is not None else DEFAULT_MODEL
     if not directory.is_dir():
-        raise CheckpointError(f"there is no model directory {str(directory)!r}")
+        directory = _from_hub(str(source))
     config, preprocessing = _read_config(directory / CONFIG)
     vocabulary = Vocabulary.load(directory / VOCABULARY)
     tensors = _read_weights(directory / WEIGHTS)
@@ -86,6 +88,24 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     model.to(device).eval()
     _try_out(directory, model)
     return model
+
+
+def _from_hub(name: str) -> Path:
+    """Fetches the four files of a model, and nothing else, once; gives their folder."""
+    # A mistyped path is no reason to ask the network.
+    if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) or Path(name).parent.is_dir():
+        raise CheckpointError(f"there is no model directory {name!r}")
+    # Here, because it is not needed for a model on disk.
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[CONFIG, VOCABULARY, WEIGHTS, CARD]))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        told = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"there is no model directory {name!r}, and none of that name could be fetched: {told}"
+        ) from error
 
 
 def _try_out(directory: Path, model: Captioner) -> None:

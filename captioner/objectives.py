@@ -147,7 +147,7 @@ class SelfCritical:
             "length": (float(sum(map(len, captions))), len(captions)),
             "word entropy": _word_entropy(forced.logits),
             "entropy": _entropy(forced.alphas, real),
-            "mass": (100 * float(mass.sum()), len(named)),
+            "mass": (100 * mass.sum().item(), len(named)),
         }
         return Outcome(total, int(real.sum()), figures)
 

@@ -68,6 +68,35 @@ def test_a_model_of_the_first_format_looks_without_the_word(tiny_model, tmp_path
     assert load(tmp_path / "old").config == config
 
 
+def test_a_hub_name_fetches_the_four_files_and_nothing_else(saved, monkeypatch, photo):
+    asked = []
+
+    def snapshot_download(name, *, allow_patterns):
+        asked.append((name, sorted(allow_patterns)))
+        return str(saved)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    assert load("somebody/captioner").caption(photo).words
+    files = ["README.md", "config.json", "model.safetensors", "vocabulary.json"]
+    assert asked == [("somebody/captioner", files)]
+
+
+def test_a_hub_that_can_not_be_reached_is_said(monkeypatch):
+    def fail(*arguments, **options):
+        raise OSError("no network here")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
+    with pytest.raises(CheckpointError, match="no model directory 'some/model', and none .* here"):
+        load("some/model")
+
+
+@pytest.mark.parametrize("name", ["tests/absent", "../absent/x", "absent", "a/b/c", "/a/b"])
+def test_a_path_never_asks_the_hub(name, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **k: pytest.fail("asked"))
+    with pytest.raises(CheckpointError, match="there is no model directory"):
+        load(name)
+
+
 def drop_tensor(path):
     tensors = load_file(path)
     tensors.pop("decoder.gate.bias")

@@ -8,7 +8,7 @@ _CARD = """# A captioner
 Captions photos in English and says where it looked for each word, after *Show, Attend and Tell*
 (Xu et al. 2015). Load it with `captioner.load(directory)`.
 
-- Encoder: {backbone}, frozen, {rows} x {columns} annotation vectors of {annotation_dim} numbers
+- Encoder: {backbone}, {rows} x {columns} annotation vectors of {annotation_dim} numbers
 - Decoder: {decoder} with {attention} attention, {words} words
 - {parameters:.1f} million weights in all
 

@@ -53,12 +53,44 @@ def save(model: Captioner, directory: Path, card: str = "") -> None:
         }
         (part / CONFIG).write_text(json.dumps(settings, indent=2) + "\n")
         model.vocabulary.save(part / VOCABULARY)
-        safetensors.torch.save_file(_to_store(model), part / WEIGHTS)
+        write_tensors(_to_store(model), part / WEIGHTS)
         (part / WEIGHTS).chmod(0o644)  # it would be the writer's alone
         (part / CARD).write_text(card)
         # The weights last: a directory that has new weights has all that goes with them.
         for file in (CARD, VOCABULARY, CONFIG, WEIGHTS):
             os.replace(part / file, directory / file)
+
+
+def write_tensors(
+    tensors: dict[str, Tensor], path: Path, about: dict[str, str] | None = None
+) -> None:
+    """Writes a safetensors file that is on the disk, and not just promised, when this returns.
+
+    Raises:
+        OSError: the disk is full, or it can't be written.
+    """
+    try:
+        safetensors.torch.save_file(tensors, path, about)
+    except safetensors.SafetensorError as error:
+        raise OSError(f"can't write {str(path)!r}: {error}") from error
+    with path.open("rb") as written:
+        os.fsync(written.fileno())
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Reads a model's weights.
+
+    Raises:
+        CheckpointError: they are missing, broken or cut short.
+    """
+    try:
+        return safetensors.torch.load_file(path)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"the model's weights {str(path)!r} are missing") from error
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"the model's weights {str(path)!r} are broken or cut short: {error}"
+        ) from error
 
 
 def load(source: str | os.PathLike | None = None, device: str | torch.device = "cpu") -> Captioner:
@@ -77,7 +109,7 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
         directory = _from_hub(str(source))
     config, preprocessing = _read_config(directory / CONFIG)
     vocabulary = Vocabulary.load(directory / VOCABULARY)
-    tensors = _read_weights(directory / WEIGHTS)
+    tensors = read_tensors(directory / WEIGHTS)
     try:
         backbone = Backbone(config.backbone, config.stage)
         model = assemble(config, vocabulary, backbone, preprocessing)
@@ -160,17 +192,6 @@ def _build(kind: type, settings: dict, part: str, path: Path):
         return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"{str(path)!r} describes no model: {error}") from error
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load_file(path)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"the model's weights {str(path)!r} are missing") from error
-    except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"the model's weights {str(path)!r} are broken or cut short: {error}"
-        ) from error
 
 
 def _check_weights(directory: Path, tensors: dict[str, Tensor], model: Captioner) -> None:

@@ -51,15 +51,15 @@ def cached_features(
 
     Raises:
         ImageError: a picture can't be read.
-        DataError: the disk has no room.
+        DataError: the disk has no room, or the backbone gives no numbers.
     """
     recipe = _recipe(encoder, paths, dtype, mirrored)
     fingerprint = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
     target = folder / f"{fingerprint}.npy"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Only a whole file gets the name that says it is whole.
-        part = target.with_suffix(f".{os.getpid()}.part")
+        # Only a whole file gets the name that says it is whole; what a killed process left goes.
+        part = target.with_suffix(".part")
         try:
             _compute(encoder, paths, part, dtype, label, mirrored)
             os.replace(part, target)
@@ -79,6 +79,25 @@ def read_pixels(encoder: Encoder, paths: Sequence[Path], mirrored: Sequence[bool
         image = load_image(path)
         made.append(encoder.preprocessing(ImageOps.mirror(image) if turn else image)[0])
     return torch.from_numpy(np.stack(made))
+
+
+def check_room(folder: Path, need: int) -> None:
+    """Refuses features that a disk has no room for.
+
+    Args:
+        folder: of the cache; it need not be there yet.
+        need: bytes.
+
+    Raises:
+        DataError: there is too little room.
+    """
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if need > free:
+        raise DataError(
+            f"the features take {need / 1e9:.1f} GB, but {str(folder)!r} has "
+            f"{free / 1e9:.1f} GB free; give another folder with --cache"
+        )
 
 
 def _compute(
@@ -105,17 +124,19 @@ def _compute(
                 features = _allocate(part, (len(paths), *made.shape[1:]))
             first = number * BATCH_SIZE
             features[first : first + len(batch)] = made
+            if not np.isfinite(features[first : first + len(batch)]).all():
+                named = ", ".join(str(path) for path in batch[:3])
+                raise DataError(f"the backbone gives no numbers for one of {named}, ...")
     features.flush()
 
 
 def _allocate(part: Path, shape: tuple[int, ...]) -> np.ndarray:
-    need, free = 2 * int(np.prod(shape)), shutil.disk_usage(part.parent).free
-    if need > free:
-        raise DataError(
-            f"the features take {need / 1e9:.1f} GB, but {str(part.parent)!r} has "
-            f"{free / 1e9:.1f} GB free; give another folder with --cache"
-        )
-    return np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
+    check_room(part.parent, 2 * int(np.prod(shape)))
+    features = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
+    # Written through memory, a disk that fills up later would end the process without a word.
+    with part.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
+    return features
 
 
 def _recipe(encoder: Encoder, paths: Sequence[Path], dtype: torch.dtype, mirrored: bool) -> dict:
@@ -127,6 +148,7 @@ def _recipe(encoder: Encoder, paths: Sequence[Path], dtype: torch.dtype, mirrore
     return {
         "weights": weights.hexdigest(),
         "preprocessing": asdict(encoder.preprocessing),
+        "backbone": type(encoder.backbone.network).__name__,
         "dtype": str(dtype),
         "mirrored": mirrored,
         "files": files,

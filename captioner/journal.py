@@ -6,7 +6,7 @@ curves with every step, and some pictures with their maps.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,18 @@ class Journal:
             caption = model.caption(path, beam_size=1)
             image = np.asarray(sheet(path, caption.words, geometry=caption.geometry))
             self._board.add_image(path.name, image, done, dataformats="HWC")
+
+    def rewind(self, known: Container[tuple[str, int]]) -> None:
+        """Takes out the lines of epochs that will be trained again.
+
+        Args:
+            known: phase and number of each epoch that counts.
+        """
+        path = self._folder / METRICS
+        if path.exists():
+            lines = [(json.loads(line), line) for line in path.read_text().splitlines()]
+            kept = [text for line, text in lines if (line["phase"], line["epoch"]) in known]
+            path.write_text("".join(f"{text}\n" for text in kept))
 
     def close(self) -> None:
         """Ends the record."""

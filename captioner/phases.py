@@ -15,7 +15,8 @@ class Phase:
         objective: a name in `objectives.OBJECTIVES`.
         epochs: passes over the training pictures.
         stage: first stage of the backbone that learns; none if it is frozen.
-        learning_rate, encoder_learning_rate: the highest, of the backbone's layers and the rest.
+        learning_rate: the highest, of everything but the backbone.
+        encoder_learning_rate: the highest, of the backbone's layers.
         clip: largest norm of the gradient.
         mirror: exchange left and right in some pictures.
     """

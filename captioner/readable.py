@@ -1,6 +1,6 @@
 """Finds the pictures of a data set that can't be read, before a training depends on them.
 
-Each file is looked at once: what is known of it is kept with its size and time.
+Each file that can be read is looked at once: that it can is kept with its size and time.
 """
 
 import json
@@ -54,9 +54,10 @@ def find_unreadable(paths: Sequence[Path], name: str, cache: Path) -> dict[Path,
         name: of the split, for the progress bar.
         cache: folder that keeps what is known of each file; made if absent.
     """
-    known = _read_known(cache / KNOWN)
+    known, faults = _read_known(cache / KNOWN), {}
     marks = {path: _mark(path) for path in paths}
-    unknown = [path for path in paths if marks[path] not in known]
+    there = set(known)
+    unknown = [path for path in paths if marks[path] not in there]
     if unknown:
         with ThreadPoolExecutor(os.cpu_count()) as readers:
             found = tqdm(
@@ -65,19 +66,21 @@ def find_unreadable(paths: Sequence[Path], name: str, cache: Path) -> dict[Path,
                 total=len(unknown),
                 unit="picture",
             )
-            known |= {marks[path]: fault for path, fault in zip(unknown, found, strict=True)}
+            faults = dict(zip(unknown, found, strict=True))
+        # What could not be read may be mended without a change of the file: permissions, say.
+        known += [marks[path] for path, fault in faults.items() if not fault]
         cache.mkdir(parents=True, exist_ok=True)
         part = cache / f"{KNOWN}.{os.getpid()}.part"
         part.write_text(json.dumps(known))
         os.replace(part, cache / KNOWN)
-    return {path: known[marks[path]] for path in paths if known[marks[path]]}
+    return {path: fault for path, fault in faults.items() if fault}
 
 
-def _read_known(path: Path) -> dict[str, str]:
+def _read_known(path: Path) -> list[str]:
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}  # nothing is known yet; a broken file is written anew
+        return list(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return []  # nothing is known yet; a broken file is written anew
 
 
 def _mark(path: Path) -> str:

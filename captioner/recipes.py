@@ -32,7 +32,7 @@ RECIPES: dict[str, dict[str, object]] = {
         "self_critical_learning_rate": 5e-5,
         "batch_size": 32,
     },
-    # The model in the package.
+    # What the model in the package was made with, in one run.
     "flickr8k": {
         "epochs": 6,
         "finetune_epochs": 4,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from captioner.averaging import Averaged
+from captioner.checkpoint import write_tensors
 from captioner.errors import CheckpointError
 
 STATE, BEFORE = "state.safetensors", "state.before.safetensors"
@@ -76,6 +77,7 @@ class State:
 def store(
     folder: Path,
     position: Position,
+    made_from: str,
     model: nn.Module,
     optimizer: torch.optim.Adam,
     average: Averaged,
@@ -84,7 +86,11 @@ def store(
     """Writes everything as one file, renamed when whole; the one before it stays.
 
     Args:
+        made_from: a fingerprint of the data and of whatever else must not change.
         random_states: of each process.
+
+    Raises:
+        OSError: the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
@@ -94,19 +100,21 @@ def store(
     tensors |= {f"random.{rank}": state for rank, state in enumerate(random_states)}
     contiguous = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
     part = folder / f"{STATE}.part"
-    safetensors.torch.save_file(contiguous, part, {"position": json.dumps(asdict(position))})
-    with part.open("rb") as written:
-        os.fsync(written.fileno())  # a power cut must not leave a name without its content
+    about = {"position": json.dumps(asdict(position)), "made_from": made_from}
+    write_tensors(contiguous, part, about)
     if (folder / STATE).exists():
         os.replace(folder / STATE, folder / BEFORE)
     os.replace(part, folder / STATE)
 
 
-def read_state(folder: Path) -> State:
-    """Reads the newest whole state that `store` wrote.
+def read_state(folder: Path, made_from: str) -> State:
+    """Reads the newest whole state that `store` wrote; a broken one gets another name.
+
+    Args:
+        made_from: what `store` was told.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is none, or it was made from something else.
     """
     faults = []
     for name in (STATE, BEFORE):
@@ -115,11 +123,19 @@ def read_state(folder: Path) -> State:
             with safetensors.safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 position = Position(**json.loads(file.metadata()["position"]))
+                before = file.metadata()["made_from"]
         except FileNotFoundError:
             continue
         except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             faults.append(f"the state {str(path)!r} is broken: {error}")
+            # Or the next state would take the place of the good one, and this one stay.
+            os.replace(path, path.with_suffix(".broken"))
             continue
+        if before != made_from:
+            raise CheckpointError(
+                f"the run in {str(folder.parent)!r} was made from {before}, and this would go on "
+                f"from {made_from}; put the data and the processes back as they were"
+            )
         note = f"{faults[0]}; going on from the one before it" if faults else ""
         return State(position, tensors, path, note)
     raise CheckpointError(
@@ -145,7 +161,7 @@ def put_back_rest(
     """Gives the optimiser, the average and this process's random numbers what they had.
 
     Raises:
-        CheckpointError: it is of a run with other settings, or fewer processes.
+        CheckpointError: it is of a run with other settings.
     """
     moments: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _part(state, "optimizer.").items():

@@ -23,7 +23,7 @@ from captioner.recipes import RECIPES
 from captioner.resuming import BEFORE, STATE
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
-from captioner.training import fit
+from captioner.training import check_phases, fit
 from captioner.vocabulary import Vocabulary, build_vocabulary
 from captioner.world import World, join
 
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         given = {name: from_arguments(kind, arguments) for name, (kind, _) in _CONFIGS.items()}
-        if arguments.resume and any(given[name] != kind() for name, (kind, _) in _CONFIGS.items()):
+        if arguments.resume and _settings_given(argv):
             parser.error("--resume goes on with the run as it was started: give no other setting")
         configs = _read_run(arguments.resume) if arguments.resume else given
         return train(**configs, resume=bool(arguments.resume), dry_run=arguments.dry_run)
@@ -78,6 +78,14 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:  # before the first step, while features are made
         print("train.py: stopped before the first step", file=sys.stderr)
         return 130
+
+
+def _settings_given(argv: list[str] | None) -> bool:
+    """Whether a command line holds more than `--resume RUN` and `--dry-run`."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--resume")
+    parser.add_argument("--dry-run", action="store_true")
+    return bool(parser.parse_known_args(argv)[1])
 
 
 def train(
@@ -101,7 +109,9 @@ def train(
     train_set, validation_set = read_splits(data)
     # Random weights are a function of the seed too.
     torch.manual_seed(training.seed)
-    captioner = build(data, model, train_set)
+    # On resuming all weights come from the state: those it began with are not asked for again.
+    begun = replace(data, pretrained=False, backbone_weights="") if resume else data
+    captioner = build(begun, model, train_set)
     say = _speaker(world)
     say(_summary(captioner, train_set, validation_set))
     folder = Path(training.output) / "training"
@@ -112,15 +122,16 @@ def train(
         )
     if resume:
         _check_vocabulary(folder, captioner.vocabulary)
+    for sentence in check_phases(captioner, train_set, training):
+        say(sentence)
     if dry_run:
         return 0
-    world.wait()  # all have looked for a run before one of them begins it
+    train_set, validation_set = _readable(train_set, validation_set, training, world)
     if resume and not any((folder / name).exists() for name in (STATE, BEFORE)):
         say("stopped before its first saved state: it starts again")
         resume = False
     elif not resume and not world.rank:
         _begin_run(folder, captioner.vocabulary, data, model, training)
-    train_set, validation_set = _readable(train_set, validation_set, training, world)
     position = fit(captioner, train_set, validation_set, training, resume=resume)
     if position.phase < len(plan(training)):
         say(f"stopped; go on with --resume {training.output}")
@@ -191,7 +202,10 @@ def _begin_run(
     """Writes down what the run is made of and by what."""
     folder.mkdir(parents=True, exist_ok=True)
     # Whole paths: a run can be resumed from another folder.
-    for name in ("train_annotations", "validation_annotations", "images", "root"):
+    for name in (
+        *("train_annotations", "validation_annotations"),
+        *("images", "root", "backbone_weights"),
+    ):
         if getattr(data, name):
             data = replace(data, **{name: str(Path(getattr(data, name)).resolve())})
     configs = {"data": asdict(data), "model": asdict(model), "training": asdict(training)}
@@ -201,7 +215,9 @@ def _begin_run(
         "commit": _commit(),
     }
     vocabulary.save(folder / VOCABULARY)
-    (folder / RUN).write_text(json.dumps({**configs, "made_by": made_by}, indent=2) + "\n")
+    part = folder / f"{RUN}.part"
+    part.write_text(json.dumps({**configs, "made_by": made_by}, indent=2) + "\n")
+    part.replace(folder / RUN)
 
 
 def _commit() -> str | None:

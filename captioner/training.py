@@ -4,6 +4,7 @@ In each phase the frozen layers have looked at every picture once and for all (`
 trained goes on from there. Letters: P pictures, D annotation size, L locations.
 """
 
+import hashlib
 import json
 import math
 import signal
@@ -17,18 +18,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from captioner.averaging import Averaged
 from captioner.card import model_card
-from captioner.checkpoint import WEIGHTS, save
+from captioner.checkpoint import WEIGHTS, read_tensors, save
 from captioner.data import CaptionDataset
 from captioner.errors import TrainingError
 from captioner.evaluation import describe, looks
 from captioner.examples import Examples
-from captioner.features import cached_features
+from captioner.features import cached_features, check_room
 from captioner.geometry import place
 from captioner.images import load_image
 from captioner.journal import Journal, Tally
@@ -100,6 +101,7 @@ class Run:
         self.steps = math.ceil(len(train_set) / config.batch_size)
         self.dtype = DTYPES[choose_precision(config.precision)]
         self.saved_at = time.monotonic()
+        self.made_from = _fingerprint(train_set, validation_set, world, self.dtype)
 
     def train(self, interrupted: threading.Event, *, resume: bool) -> None:
         """Runs the phases that are left, until their end or an interrupt."""
@@ -111,7 +113,7 @@ class Run:
         else:
             torch.manual_seed(self.config.seed + self.world.rank)
             self._begin()
-        while self.position.phase < len(self.phases) and not interrupted.is_set():
+        while self.position.phase < len(self.phases) and not self.world.any(interrupted.is_set()):
             if self._phase_is_over():
                 self._next_phase()
             else:
@@ -151,13 +153,13 @@ class Run:
     def _next_phase(self) -> None:
         """Goes on from the best checkpoint so far, in the precision that it was saved in."""
         self.position = self.position.after_phase()
-        self.model.load_state_dict(load_file(self.output / WEIGHTS))
+        self.model.load_state_dict(read_tensors(self.output / WEIGHTS))
         if self.position.phase < len(self.phases):
             self._begin()
         self._store()
 
     def _resume(self) -> None:
-        state = read_state(self.folder)
+        state = read_state(self.folder, self.made_from)
         if state.note:
             print(state.note, file=sys.stderr)
         self.position = state.position
@@ -167,6 +169,14 @@ class Run:
             return
         self._begin()
         put_back_rest(state, self.optimizer, self.average, self.world.rank)
+        if not self.world.rank:
+            done = [
+                (phase.name, epoch + 1)
+                for number, phase in enumerate(self.phases[: self.position.phase + 1])
+                for epoch in range(phase.epochs)
+                if number < self.position.phase or epoch < self.position.epoch
+            ]
+            self.journal.rewind(done)
 
     def _epoch(self, interrupted: threading.Event) -> None:
         """Trains the rest of the epoch at hand, validates, keeps the model if it is the best."""
@@ -192,9 +202,11 @@ class Run:
                 bar.set_postfix_str(", ".join(f"{name} {v:.2f}" for name, v in means.items()))
                 bar.update()
                 self.position = self.position.after_step()
-                if interrupted.is_set():
+                # Every process must come to the same answers, whatever signal or clock it has.
+                stop, save_now = self._agree(interrupted.is_set())
+                if stop:
                     break
-                if self._is_time_to_save():
+                if save_now:
                     self._store()
         if self.position.step == self.steps:
             self._finish_epoch(tally, time.monotonic() - started)
@@ -211,18 +223,22 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = group["highest"] * rate(done, phase.epochs * self.steps, config.warm_up)
         self.optimizer.zero_grad(set_to_none=True)
-        words, tally = 0, Tally()
+        words, tally, broken = 0, Tally(), False
         share = self.world.share(pictures)
         size = math.ceil(len(share) / config.accumulate) if share else 1
         for first in range(0, len(share), size):
             batch = self.examples.batch(share[first : first + size], seed)
             annotations = self._annotations(batch.pictures, batch.mirrored)
+            if broken := not annotations.isfinite().all():
+                break
             with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
                 outcome = self.objective(self.model, annotations, batch)
             # Sums: the mean is taken below, over the words of all parts and all processes.
             (outcome.total / config.batch_size).backward()
             words += outcome.words
             tally.add(outcome.figures)
+        if self.world.any(broken):
+            self._stop_at(pictures)
         words = self.world.add_up(self.trained, words)
         for parameter in self.trained:
             if parameter.grad is not None:
@@ -318,17 +334,26 @@ class Run:
         epochs = sum(phase.epochs for phase in self.phases[: self.position.phase])
         return (epochs + self.position.epoch) * self.steps + self.position.step
 
-    def _is_time_to_save(self) -> bool:
+    def _agree(self, interrupted: bool) -> tuple[bool, bool]:
+        """Whether to stop, and whether to save, for all processes alike."""
         every, minutes = self.config.save_every_steps, self.config.save_every_minutes
-        by_steps = every and self.position.step % every == 0
-        by_time = minutes and time.monotonic() - self.saved_at > 60 * minutes
-        # Every process must come to the same answer: their clocks differ, the first one's counts.
-        return bool(by_steps) or self.world.gather(bool(by_time))[0]
+        by_steps = bool(every) and self.position.step % every == 0
+        by_time = bool(minutes) and time.monotonic() - self.saved_at > 60 * minutes
+        wishes = self.world.gather((interrupted, by_steps or by_time))
+        return any(stop for stop, _ in wishes), any(save for _, save in wishes)
 
     def _store(self) -> None:
         states = self.world.random_states()
         if not self.world.rank:
-            store(self.folder, self.position, self.model, self.optimizer, self.average, states)
+            store(
+                self.folder,
+                self.position,
+                self.made_from,
+                self.model,
+                self.optimizer,
+                self.average,
+                states,
+            )
         self.saved_at = time.monotonic()
         self.world.wait()
 
@@ -340,9 +365,46 @@ class Run:
         path.write_text(json.dumps({"step": self._done(), "image_ids": ids}) + "\n")
         raise TrainingError(
             f"the gradient is no number any more at step {self._done()}; the ids of its "
-            f"{len(ids)} pictures are in {str(path)!r}; resume with a lower learning rate, or "
-            "without these pictures"
+            f"{len(ids)} pictures are in {str(path)!r}; begin again in another --output with a "
+            "lower learning rate, or without these pictures"
         )
+
+
+def check_phases(
+    model: Captioner, train_set: CaptionDataset, config: TrainingConfig
+) -> Iterator[str]:
+    """Tries what each phase needs of the model, before hours are spent on those before it.
+
+    Yields:
+        A sentence for each phase whose looks at the training pictures will be kept: how much room
+        they take.
+
+    Raises:
+        ValueError: the backbone can't be fine-tuned, or not from that stage.
+        DataError: the disk has too little room for one of them.
+    """
+    folder = Path(config.cache).expanduser()
+    preprocessing = model.encoder.preprocessing
+    blank, _ = preprocessing(Image.new("RGB", (8, 8)))
+    for phase in plan(config):
+        model.encoder.unfreeze(phase.stage)
+        looked = model.encoder.look(torch.from_numpy(blank)[None])
+        need = 2 * looked[0].numel() * len(train_set) * (1 + phase.mirror)
+        check_room(folder, need)
+        yield f"{phase.name}: {need / 1e9:.1f} GB under {str(folder)!r}, unless they are there"
+    model.encoder.unfreeze(None)
+
+
+def _fingerprint(
+    train_set: CaptionDataset, validation_set: CaptionDataset, world: World, dtype: torch.dtype
+) -> str:
+    """What a run depends on besides its settings, so that resuming can tell when it has changed."""
+    ids = [[picture.id for picture in split.pictures] for split in (train_set, validation_set)]
+    digest = hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:8]
+    return (
+        f"{len(train_set)} training and {len(validation_set)} validation pictures (ids {digest}), "
+        f"{world.size} process{'es' * (world.size > 1)}, {str(dtype).removeprefix('torch.')}"
+    )
 
 
 def choose_precision(name: str) -> str:

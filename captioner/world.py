@@ -9,6 +9,7 @@ when captions differ in length.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -55,6 +56,10 @@ class World:
         distributed.all_gather_object(everyone, own)
         return everyone
 
+    def any(self, own: bool) -> bool:
+        """Whether it is so for any process; all come to the same answer."""
+        return any(self.gather(own))
+
     def random_states(self) -> list[Tensor]:
         """Of each process."""
         return self.gather(torch.get_rng_state())
@@ -69,5 +74,6 @@ def join() -> World:
     """Joins the processes that torchrun started; without it, this one is alone."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        # The first process may make features for hours while the others wait.
+        distributed.init_process_group("gloo", timeout=timedelta(days=7))
     return World(int(os.environ.get("RANK", "0")), size)

@@ -21,22 +21,25 @@ def parts(tiny_model):
 
 
 def write(folder, parts, position):
-    store(folder, position, *parts, [torch.get_rng_state()])
+    store(folder, position, "8 pictures", *parts, [torch.get_rng_state()])
 
 
 def test_a_state_that_is_missing_broken_or_of_another_model_is_refused(parts, tmp_path):
     with pytest.raises(CheckpointError, match="there is no state to resume from"):
-        read_state(tmp_path)
+        read_state(tmp_path, "8 pictures")
     write(tmp_path, parts, Position())
-    state = read_state(tmp_path)
+    state = read_state(tmp_path, "8 pictures")
     with pytest.raises(CheckpointError, match="belongs to another model"):
         put_back_model(state, parts[0].decoder)
     with pytest.raises(CheckpointError, match="is of a run with other settings"):
         put_back_rest(state, parts[1], parts[2], rank=1)
+    with pytest.raises(CheckpointError, match="made from 8 pictures, and this would .* 7 pict"):
+        read_state(tmp_path, "7 pictures")
     path = tmp_path / STATE
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(CheckpointError, match="state.safetensors' is broken"):
-        read_state(tmp_path)
+        read_state(tmp_path, "8 pictures")
+    assert not path.exists()  # it stands in nobody's way
 
 
 def first_moments(optimizer):
@@ -48,13 +51,16 @@ def first_moments(optimizer):
 def test_the_state_before_is_read_where_the_last_is_not_whole(parts, tmp_path, fault):
     write(tmp_path, parts, Position(step=1))
     write(tmp_path, parts, Position(step=2))
-    assert read_state(tmp_path).position.step == 2 and not read_state(tmp_path).note
+    assert (
+        read_state(tmp_path, "8 pictures").position.step == 2
+        and not read_state(tmp_path, "8 pictures").note
+    )
     last = tmp_path / STATE
     whole = last.read_bytes()
     last.unlink()
     if fault != "gone":  # killed between the two renames
         last.write_bytes(whole[: 5000 * (fault == "cut")])
-    state = read_state(tmp_path)
+    state = read_state(tmp_path, "8 pictures")
     assert state.position.step == 1 and state.path.name == BEFORE
     assert ("going on from the one before it" in state.note) == (fault != "gone")
 
@@ -76,7 +82,7 @@ def test_everything_comes_back_as_it_was(parts, tmp_path):
             parameter.add_(1)
     optimizer.step()
     average.update(6)
-    state = read_state(tmp_path)
+    state = read_state(tmp_path, "8 pictures")
     put_back_model(state, model)
     put_back_rest(state, optimizer, average)
     assert state.position == position and torch.equal(torch.rand(3), drawn)

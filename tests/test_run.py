@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import safetensors
 import torch
 
 from captioner.checkpoint import load
@@ -61,7 +62,7 @@ def test_resume_alone_continues_with_everything_as_it_was(flags, tmp_path, monke
     assert main(["--resume", str(moved)]) == 0  # there is nothing left to do
     assert "holds the best checkpoint" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
-        main(["--resume", str(moved), "--epochs", "5"])
+        main(["--resume", str(moved), "--epochs", "10"])  # the default is a setting too
     assert "give no other setting" in capsys.readouterr().err
 
 
@@ -113,6 +114,40 @@ def test_a_run_says_what_made_it(flags, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_stage_that_is_not_there_is_said_before_any_work(flags, tmp_path, capsys):
+    tuned = [*flags, "--finetune-epochs", "1", "--finetune-stage", "9"]
+    for words in (tuned, [*tuned, "--dry-run"]):
+        assert main(words) == 2
+        assert "has the stages 0 to 4, and no stage 9" in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
+
+
+def test_room_for_every_phase_is_looked_for_before_any_work(flags, tmp_path, capsys, monkeypatch):
+    assert main([*flags, "--finetune-epochs", "1", "--finetune-stage", "3", "--dry-run"]) == 0
+    err = capsys.readouterr().err
+    assert "frozen: 0.0 GB under" in err and "fine-tuned: 0.0 GB under" in err
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+    assert main(flags) == 1
+    assert "the features take 0.0 GB, but" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_was_refused_can_be_mended_in_the_same_output(flags, tmp_path, capsys):
+    (tmp_path / "red-circle.png").write_text("no picture")
+    assert main([*flags, "--epochs", "1"]) == 1
+    assert main([*flags, "--epochs", "1", "--max-bad-images", "0.2"]) == 0
+
+
+def test_a_full_disk_is_one_sentence(flags, capsys, monkeypatch):
+    def full(*arguments):
+        raise safetensors.SafetensorError("No space left on device")
+
+    monkeypatch.setattr("captioner.checkpoint.safetensors.torch.save_file", full)
+    assert main([*flags, "--epochs", "1"]) == 1
+    assert "can't write '" in (err := capsys.readouterr().err) and "No space left" in err
+
+
 def test_two_processes_train_as_one_does(flags, tmp_path):
     lines = []
     settings = ["--epochs", "2", "--finetune-epochs", "1", "--finetune-stage", "3", "--dropout"]

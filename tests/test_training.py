@@ -1,3 +1,4 @@
+import contextlib
 import json
 import math
 import os
@@ -9,18 +10,20 @@ import pytest
 import torch
 from conftest import TINY
 
+from captioner.averaging import Averaged
 from captioner.checkpoint import load
 from captioner.data import read_dataset
-from captioner.errors import TrainingError
+from captioner.errors import CheckpointError, TrainingError
 from captioner.evaluation import evaluate
+from captioner.features import read_pixels
 from captioner.model import new_model
 from captioner.options import DecodingOptions
-from captioner.resuming import STATE, store
+from captioner.resuming import BEFORE, STATE, store
 from captioner.scoring import score
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
 from captioner.training import Run, choose_precision, fit
-from captioner.vocabulary import build_vocabulary
+from captioner.vocabulary import Vocabulary, build_vocabulary
 from captioner.world import World
 
 
@@ -134,18 +137,111 @@ def test_a_truncated_state_goes_on_from_the_one_before_and_says_so(
     assert "is broken" in (err := capsys.readouterr().err) and "from the one before it" in err
 
 
-def test_parts_of_a_batch_add_up_to_the_whole(drawn_pictures, tmp_path):
+def test_other_pictures_are_refused_on_resuming(drawn_pictures, tmp_path):
     dataset = read_dataset(*drawn_pictures[:2])
-    found = []
-    for accumulate in (1, 2, 3):
-        model = fresh_model(dataset)
-        settings = config(tmp_path / str(accumulate), epochs=1, accumulate=accumulate)
-        fit(model, dataset, dataset, settings)
-        found.append(model.state_dict())
-    for name, tensor in found[0].items():
-        # Adam makes much of what rounding makes of gradients near zero.
-        torch.testing.assert_close(found[1][name], tensor, atol=2e-4, rtol=1e-3)
-        torch.testing.assert_close(found[2][name], tensor, atol=2e-4, rtol=1e-3)
+    fit(fresh_model(dataset), dataset, dataset, config(tmp_path, epochs=1))
+    fewer = replace(dataset, pictures=dataset.pictures[1:])
+    with pytest.raises(CheckpointError, match="made from 8 training and 8 .*from 7 training and"):
+        fit(fresh_model(dataset), fewer, dataset, config(tmp_path, epochs=1), resume=True)
+
+
+def test_after_a_broken_state_the_good_one_is_never_lost(drawn_pictures, tmp_path, monkeypatch):
+    dataset = read_dataset(*drawn_pictures[:2])
+    settings = config(tmp_path, epochs=2, save_every_steps=1)
+    fit(fresh_model(dataset), dataset, dataset, settings)
+    path = tmp_path / "run" / "training" / STATE
+    path.write_bytes(path.read_bytes()[:3000])
+
+    class Killed(BaseException):
+        pass
+
+    def die(source, target):  # after the old state has moved and before the new one takes its place
+        rename(source, target)
+        if str(target).endswith(BEFORE):
+            raise Killed
+
+    rename = os.replace
+    with monkeypatch.context() as patch:
+        patch.setattr("captioner.resuming.os.replace", die)
+        with contextlib.suppress(Killed):
+            fit(fresh_model(dataset), dataset, dataset, settings, resume=True)
+    assert fit(fresh_model(dataset), dataset, dataset, settings, resume=True).phase == 1
+
+
+def test_epochs_that_are_trained_again_are_written_down_once(drawn_pictures, tmp_path, monkeypatch):
+    dataset = read_dataset(*drawn_pictures[:2])
+
+    class Killed(BaseException):
+        pass
+
+    def die(run):
+        if run.position.epoch == 2:
+            raise Killed
+        return save(run)
+
+    save = Run._store
+    with monkeypatch.context() as patch:
+        patch.setattr("captioner.training.Run._store", die)
+        with pytest.raises(Killed):
+            fit(fresh_model(dataset), dataset, dataset, config(tmp_path))
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2]
+    fit(fresh_model(dataset), dataset, dataset, config(tmp_path), resume=True)
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3]
+
+
+@pytest.fixture
+def uneven(drawn_pictures):
+    """The drawn pictures with one to three captions each, of two to twelve words."""
+    file, folder, _ = drawn_pictures
+    content = json.loads(file.read_text())
+    words = "a red circle and two blue square in the grey of it".split()
+    content["annotations"] = [
+        {"id": 10 * i + k, "image_id": i, "caption": " ".join(words[k : 3 + (5 * i + k) % 10 + k])}
+        for i in range(1, 9)
+        for k in range(1 + i % 3)
+    ]
+    file.write_text(json.dumps(content))
+    return read_dataset(file, folder)
+
+
+def gradient(dataset, folder, **changes):
+    """The gradient of the first step, in float64."""
+    model = fresh_model(dataset)
+    settings = config(folder, batch_size=8, **{"mirror": False, "gradient_clip": 1e9, **changes})
+    run = Run(model, dataset, dataset, settings, World())
+    run._begin()
+    model.double()
+    run.average = Averaged(run.trained, 0.5)
+    run.features = [feature.astype("float64") for feature in run.features]
+    run._annotations = lambda pictures, mirrored: model.encoder.annotate(
+        torch.from_numpy(run.features[0][pictures])
+    )
+    model.train()
+    run._step(list(range(8)), "0")
+    return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_the_gradient_is_that_of_the_mean_over_words_however_it_is_taken(uneven, tmp_path):
+    model = fresh_model(uneven).double().train()
+    total, words = 0.0, 0
+    for picture in uneven.pictures:
+        pixels = read_pixels(model.encoder, [picture.path], [False])
+        half = model.float().encoder.look(pixels).half()  # as the cache keeps it
+        memory = model.double().decoder.remember(model.encoder.annotate(half.double()))
+        for text in picture.captions:
+            said = model.vocabulary.encode(tokenize(text))
+            inputs = torch.tensor([[Vocabulary.start, *said]])
+            log_probs = model.decoder(memory, inputs).logits.log_softmax(-1)
+            targets = torch.tensor([*said, Vocabulary.end])
+            total = total - log_probs.gather(1, targets[:, None]).sum()
+            words += len(targets)
+    (total / words).backward()
+    expected = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    for accumulate in (1, 3):
+        found = gradient(uneven, tmp_path / str(accumulate), accumulate=accumulate)
+        assert found.keys() == expected.keys()
+        for name, own in expected.items():
+            torch.testing.assert_close(found[name], own, atol=1e-6, rtol=1e-4)
 
 
 def test_an_interrupt_ends_after_the_step_and_leaves_a_model(drawn_pictures, tmp_path, monkeypatch):
@@ -153,15 +249,17 @@ def test_an_interrupt_ends_after_the_step_and_leaves_a_model(drawn_pictures, tmp
     model = fresh_model(dataset)
     steps = []
 
-    def interrupt(run):
+    step = Run._step
+
+    def interrupt(run, *batch):
         steps.append(1)
         os.kill(os.getpid(), signal.SIGINT)
-        return False
+        return step(run, *batch)
 
-    monkeypatch.setattr("captioner.training.Run._is_time_to_save", interrupt)
+    monkeypatch.setattr("captioner.training.Run._step", interrupt)
     handler = signal.getsignal(signal.SIGINT)
     position = fit(model, dataset, dataset, config(tmp_path))
-    assert (position.epoch, position.step, len(steps)) == (0, 2, 1)
+    assert (position.epoch, position.step, len(steps)) == (0, 1, 1)
     assert signal.getsignal(signal.SIGINT) is handler
     assert load(tmp_path / "run").caption(dataset.pictures[0].path).words
     assert "stopped before the first validation" in (tmp_path / "run/README.md").read_text()
@@ -226,12 +324,17 @@ def test_a_phase_ends_when_nothing_gets_better(drawn_pictures, tmp_path, monkeyp
     assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("where", ["loss", "picture"])
 def test_a_gradient_that_is_no_number_stops_and_names_the_pictures(
-    drawn_pictures, tmp_path, monkeypatch
+    drawn_pictures, tmp_path, monkeypatch, where
 ):
     dataset = read_dataset(*drawn_pictures[:2])
-    loss = "captioner.objectives.caption_loss"
-    monkeypatch.setattr(loss, lambda logits, targets, **options: logits.sum() * math.nan)
+    if where == "loss":
+        loss = "captioner.objectives.caption_loss"
+        monkeypatch.setattr(loss, lambda logits, targets, **options: logits.sum() * math.nan)
+    else:  # drawing from such a picture would end in a traceback
+        annotate = "captioner.encoder.Encoder.annotate"
+        monkeypatch.setattr(annotate, lambda self, looked: self.projection(looked) * math.inf)
     with pytest.raises(TrainingError, match="no number any more at step 0; the ids of its 3"):
         fit(fresh_model(dataset), dataset, dataset, config(tmp_path))
     found = json.loads((tmp_path / "run/training/not-a-number.json").read_text())

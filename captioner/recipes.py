@@ -34,13 +34,17 @@ RECIPES: dict[str, dict[str, object]] = {
     },
     # What the model in the package was made with, in one run.
     "flickr8k": {
-        "epochs": 6,
-        "finetune_epochs": 4,
-        "self_critical_epochs": 4,
+        "epochs": 5,
+        "finetune_epochs": 8,
+        # Short and slow: at 1e-4 the rewards of the training pictures went on rising while the
+        # validation CIDEr fell (52.4 to 50.6 with beam 5).
+        "self_critical_epochs": 2,
+        "label_smoothing": 0.1,
     },
     # Under one hour on two cores.
     "laptop": {
-        "epochs": 5,
-        "self_critical_epochs": 3,
+        "epochs": 6,
+        "self_critical_epochs": 2,
+        "label_smoothing": 0.1,
     },
 }

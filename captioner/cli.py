@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=0,
         metavar="N",
-        help="hide parts of N pictures: are the maps true? (about 15 s a picture)",
+        help="hide parts of N pictures: are the maps true? (some 20 s a picture)",
     )
     _score_options(parser)
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from pathlib import Path
 
@@ -113,7 +115,6 @@ def test_a_run_says_what_made_it(flags, tmp_path):
     assert made_by["commit"] is None or len(made_by["commit"]) == 40
 
 
-@pytest.mark.slow
 def test_a_stage_that_is_not_there_is_said_before_any_work(flags, tmp_path, capsys):
     tuned = [*flags, "--finetune-epochs", "1", "--finetune-stage", "9"]
     for words in (tuned, [*tuned, "--dry-run"]):
@@ -148,6 +149,29 @@ def test_a_full_disk_is_one_sentence(flags, capsys, monkeypatch):
     assert "can't write '" in (err := capsys.readouterr().err) and "No space left" in err
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.3, 0.9, 1.7])
+def test_a_run_that_was_killed_with_nine_goes_on_to_the_same_weights(flags, tmp_path, seconds):
+    settings = [*flags, "--epochs", "40", "--finetune-epochs", "2", "--self-critical-epochs", "2"]
+    settings += ["--finetune-stage", "3", "--save-every-steps", "1"]
+    run = [sys.executable, "train.py"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    options = {"cwd": ROOT, "env": environment, "stderr": subprocess.DEVNULL}
+    whole, killed = (["--output", str(tmp_path / name)] for name in ("whole", "killed"))
+    subprocess.run([*run, *settings, *whole], check=True, **options)
+    child = subprocess.Popen([*run, *settings, *killed], **options)
+    state = tmp_path / "killed/training/state.safetensors"
+    while not state.exists() and child.poll() is None:
+        time.sleep(0.01)
+    time.sleep(seconds)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL  # it was still at work
+    subprocess.run([*run, "--resume", str(tmp_path / "killed")], check=True, **options)
+    first, second = (load(tmp_path / name).state_dict() for name in ("whole", "killed"))
+    assert all(torch.equal(tensor, second[name]) for name, tensor in first.items())
+
+
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(flags, tmp_path):
     lines = []
     settings = ["--epochs", "2", "--finetune-epochs", "1", "--finetune-stage", "3", "--dropout"]
@@ -277,11 +301,14 @@ def test_wrong_flags_on_the_data_are_said_before_any_work(flags, capsys, tmp_pat
 
 
 @pytest.mark.slow
-def test_real_coco_in_its_own_layout_trains(flickr8k, tmp_path):
-    root = flickr8k.parent / "coco-mini"
-    words = [*SMALL, "--data", "coco", "--root", str(root), "--epochs", "1"]
+def test_real_coco_in_its_own_layout_trains_through_all_phases(coco_mini, tmp_path):
+    root = coco_mini
+    words = [*SMALL, "--data", "coco", "--root", str(root), "--recipe", "coco", "--epochs", "1"]
+    words += ["--finetune-epochs", "1", "--finetune-stage", "3", "--self-critical-epochs", "1"]
     words += ["--output", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]
     assert main(words) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run/training/metrics.jsonl").open()]
+    assert [line["phase"] for line in lines] == ["frozen", "fine-tuned", "self-critical"]
     assert load(tmp_path / "run").caption(next((root / "val2017").iterdir())).words
 
 

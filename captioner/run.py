@@ -17,13 +17,14 @@ from captioner.layouts.prepared import refuse
 from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
 from captioner.phases import plan
+from captioner.preflight import check_phases
 from captioner.prepare import LAYOUTS
 from captioner.readable import leave_out_unreadable
 from captioner.recipes import RECIPES
 from captioner.resuming import BEFORE, STATE
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
-from captioner.training import check_phases, fit
+from captioner.training import fit
 from captioner.vocabulary import Vocabulary, build_vocabulary
 from captioner.world import World, join
 
@@ -75,8 +76,8 @@ def main(argv: list[str] | None = None) -> int:
     except (CaptionerError, OSError) as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:  # before the first step, while features are made
-        print("train.py: stopped before the first step", file=sys.stderr)
+    except KeyboardInterrupt:  # while features are made, or a second time
+        print("train.py: stopped; go on with --resume and the run's folder", file=sys.stderr)
         return 130
 
 

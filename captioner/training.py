@@ -4,21 +4,15 @@ In each phase the frozen layers have looked at every picture once and for all (`
 trained goes on from there. Letters: P pictures, D annotation size, L locations.
 """
 
-import hashlib
 import json
 import math
-import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
@@ -27,24 +21,19 @@ from captioner.card import model_card
 from captioner.checkpoint import WEIGHTS, read_tensors, save
 from captioner.data import CaptionDataset
 from captioner.errors import TrainingError
-from captioner.evaluation import describe, looks
 from captioner.examples import Examples
-from captioner.features import cached_features, check_room
-from captioner.geometry import place
-from captioner.images import load_image
+from captioner.features import cached_features
+from captioner.interrupts import deferred_interrupt
 from captioner.journal import Journal, Tally
-from captioner.metrics.grounding import Look, summarise
 from captioner.model import Captioner
 from captioner.objectives import OBJECTIVES
-from captioner.options import DecodingOptions
 from captioner.phases import Phase, plan, rate
+from captioner.preflight import DTYPES, choose_precision, fingerprint
 from captioner.resuming import Position, put_back_model, put_back_rest, read_state, store
-from captioner.scoring import Scores, score
 from captioner.settings import TrainingConfig
+from captioner.validation import validate
 from captioner.world import World, join
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-GREEDY = DecodingOptions(beam_size=1)
 WATCHED = 8  # pictures that are shown after every epoch
 
 
@@ -76,8 +65,7 @@ def fit(
         TrainingError: the loss is no number any more.
     """
     run = Run(model, train_set, validation_set, config, join())
-    with _deferred_interrupt() as interrupted:
-        run.train(interrupted, resume=resume)
+    run.train(resume=resume)
     model.eval()
     return run.position
 
@@ -101,9 +89,9 @@ class Run:
         self.steps = math.ceil(len(train_set) / config.batch_size)
         self.dtype = DTYPES[choose_precision(config.precision)]
         self.saved_at = time.monotonic()
-        self.made_from = _fingerprint(train_set, validation_set, world, self.dtype)
+        self.made_from = fingerprint(train_set, validation_set, world, self.dtype)
 
-    def train(self, interrupted: threading.Event, *, resume: bool) -> None:
+    def train(self, *, resume: bool) -> None:
         """Runs the phases that are left, until their end or an interrupt."""
         self.journal = Journal(
             self.folder, tensorboard=self.config.tensorboard and not self.world.rank
@@ -113,11 +101,15 @@ class Run:
         else:
             torch.manual_seed(self.config.seed + self.world.rank)
             self._begin()
-        while self.position.phase < len(self.phases) and not self.world.any(interrupted.is_set()):
+        stopped = False
+        while self.position.phase < len(self.phases) and not stopped:
             if self._phase_is_over():
                 self._next_phase()
             else:
-                self._epoch(interrupted)
+                # While features are made, Ctrl-C ends at once: there is no step to finish.
+                with deferred_interrupt() as interrupted:
+                    self._epoch(interrupted)
+                    stopped = self.world.any(interrupted.is_set())
         self.journal.close()
 
     @property
@@ -259,7 +251,7 @@ class Run:
 
     def _finish_epoch(self, tally: Tally, seconds: float) -> None:
         with self.average.in_place():
-            scores = self._validate()
+            scores = validate(self.model, self.validation_set, self.validation_features, self.world)
             if scores.cider > self.position.best and not self.world.rank:
                 save(self.model, self.output, model_card(self.model, scores))
             if not self.world.rank:
@@ -286,32 +278,6 @@ class Run:
             f"{scores.bleu.values[3]:.2f}, CIDEr {scores.cider:.2f}{told} (0-100)",
             file=sys.stderr,
         )
-
-    @torch.inference_mode()
-    def _validate(self) -> Scores:
-        """Greedy captions, decoded freely: teacher forcing would flatter the model."""
-        model, preprocessing = self.model.eval(), self.model.encoder.preprocessing
-        frame, resize = preprocessing.size[::-1], preprocessing.resize
-        captions: dict[int | str, str] = {}
-        found: list[Look] = []
-        indices = self.world.share(range(len(self.validation_set)))
-        for first in range(0, len(indices), 64):
-            chosen = indices[first : first + 64]
-            pictures = [self.validation_set.pictures[i] for i in chosen]
-            looked = np.stack([self.validation_features[i] for i in chosen]).astype(np.float32)
-            annotations = model.encoder.annotate(torch.from_numpy(looked))
-            for picture, (best, *_) in zip(pictures, model.decode(annotations, GREEDY)):
-                captions[picture.id] = " ".join(model.vocabulary.decode(best.tokens))
-            if any(picture.regions for picture in pictures):
-                sizes = [p.size or load_image(p.path).size for p in pictures]
-                geometries = [place(size, frame, resize) for size in sizes]
-                found += looks(model, annotations, geometries, pictures)
-        parts = self.world.gather((captions, found))
-        every = {key: text for own, _ in parts for key, text in own.items()}
-        references = self.validation_set.references()
-        ordered = {key: every[key] for key in references}
-        scores = score(ordered, references, describe(model, GREEDY))
-        return replace(scores, grounding=summarise([look for _, own in parts for look in own]))
 
     def _features(self, dataset: CaptionDataset, label: str, mirrored: bool) -> np.ndarray:
         def make() -> np.ndarray:
@@ -368,68 +334,3 @@ class Run:
             f"{len(ids)} pictures are in {str(path)!r}; begin again in another --output with a "
             "lower learning rate, or without these pictures"
         )
-
-
-def check_phases(
-    model: Captioner, train_set: CaptionDataset, config: TrainingConfig
-) -> Iterator[str]:
-    """Tries what each phase needs of the model, before hours are spent on those before it.
-
-    Yields:
-        A sentence for each phase whose looks at the training pictures will be kept: how much room
-        they take.
-
-    Raises:
-        ValueError: the backbone can't be fine-tuned, or not from that stage.
-        DataError: the disk has too little room for one of them.
-    """
-    folder = Path(config.cache).expanduser()
-    preprocessing = model.encoder.preprocessing
-    blank, _ = preprocessing(Image.new("RGB", (8, 8)))
-    for phase in plan(config):
-        model.encoder.unfreeze(phase.stage)
-        looked = model.encoder.look(torch.from_numpy(blank)[None])
-        need = 2 * looked[0].numel() * len(train_set) * (1 + phase.mirror)
-        check_room(folder, need)
-        yield f"{phase.name}: {need / 1e9:.1f} GB under {str(folder)!r}, unless they are there"
-    model.encoder.unfreeze(None)
-
-
-def _fingerprint(
-    train_set: CaptionDataset, validation_set: CaptionDataset, world: World, dtype: torch.dtype
-) -> str:
-    """What a run depends on besides its settings, so that resuming can tell when it has changed."""
-    ids = [[picture.id for picture in split.pictures] for split in (train_set, validation_set)]
-    digest = hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:8]
-    return (
-        f"{len(train_set)} training and {len(validation_set)} validation pictures (ids {digest}), "
-        f"{world.size} process{'es' * (world.size > 1)}, {str(dtype).removeprefix('torch.')}"
-    )
-
-
-def choose_precision(name: str) -> str:
-    """Resolves "auto": bf16 where the processor multiplies it natively, else fp32."""
-    if name != "auto":
-        return name
-    capabilities = torch.cpu.get_capabilities()
-    native = any(capabilities.get(c) for c in ("avx512_bf16", "amx_bf16"))
-    return "bf16" if native else "fp32"
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into an event, so that no step is left half done; the second ends."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def note(*_: object) -> None:
-        signal.signal(signal.SIGINT, before)
-        event.set()
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -13,7 +13,7 @@ PACKAGE = Path(captioner.__file__).parent
 # From the bottom of the house to its top; modules of one line know nothing of each other.
 LAYERS = [
     "errors archives",
-    "options records world recipes geometry tokenizer losses metrics",
+    "options records interrupts world recipes geometry tokenizer losses metrics",
     "metrics.bleu metrics.bootstrap metrics.cider metrics.grounding metrics.rouge metrics.meteor",
     "download",
     "images vocabulary backbone attention decoding entities caption",
@@ -25,7 +25,7 @@ LAYERS = [
     "encoder decoder data batches visual prepare scoring metrics.human",
     "model features report regions rewards phases averaging",
     "checkpoint evaluation results examples journal readable",
-    "objectives resuming",
+    "objectives resuming validation preflight",
     "card",
     "training",
     "run explain",

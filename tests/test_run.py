@@ -214,7 +214,7 @@ def test_an_interrupt_before_the_first_step_is_no_traceback(flags, monkeypatch, 
 
     monkeypatch.setattr("captioner.run.fit", interrupted)
     assert main(flags) == 130
-    assert "stopped before the first step" in capsys.readouterr().err
+    assert "stopped; go on with --resume" in capsys.readouterr().err
 
 
 def test_a_layout_validates_on_its_own_validation_split(tmp_path, monkeypatch, capsys):

@@ -18,11 +18,13 @@ from captioner.evaluation import evaluate
 from captioner.features import read_pixels
 from captioner.model import new_model
 from captioner.options import DecodingOptions
+from captioner.preflight import choose_precision
 from captioner.resuming import BEFORE, STATE, store
 from captioner.scoring import score
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
-from captioner.training import Run, choose_precision, fit
+from captioner.training import Run, fit
+from captioner.validation import validate
 from captioner.vocabulary import Vocabulary, build_vocabulary
 from captioner.world import World
 
@@ -281,12 +283,12 @@ def test_the_best_epoch_is_the_one_that_is_kept(drawn_pictures, tmp_path, monkey
     model = fresh_model(dataset)
     found = iter(["a red circle in the grey", "grey", "grey"])
 
-    def validate(run):
+    def validate(*arguments):
         text = next(found)
         captions = {p.id: text for p in dataset.pictures}
         return score(captions, dataset.references(), text.replace(" ", "-"))
 
-    monkeypatch.setattr("captioner.training.Run._validate", validate)
+    monkeypatch.setattr("captioner.training.validate", validate)
     position = fit(model, dataset, dataset, config(tmp_path))
     card = (tmp_path / "run/README.md").read_text()
     assert "a-red-circle" in card and position.best > 100
@@ -306,7 +308,7 @@ def test_greedy_validation_is_what_captioning_greedily_gives(drawn_pictures, tmp
     fit(model, dataset, dataset, config(tmp_path, epochs=10))
     run = Run(model, dataset, dataset, config(tmp_path), World())
     run._begin()
-    scores = run._validate()
+    scores = validate(model, dataset, run.validation_features, World())
     again = evaluate(model, dataset, DecodingOptions(beam_size=1), with_meteor=False)
     assert scores == again
 
@@ -315,11 +317,11 @@ def test_a_phase_ends_when_nothing_gets_better(drawn_pictures, tmp_path, monkeyp
     dataset = read_dataset(*drawn_pictures[:2])
     texts = iter(["grey", "a red circle", *["grey"] * 9])
 
-    def validate(run):
+    def validate(*arguments):
         captions = {p.id: next(texts) if p.id == 1 else "grey" for p in dataset.pictures}
         return score(captions, dataset.references(), "planted")
 
-    monkeypatch.setattr("captioner.training.Run._validate", validate)
+    monkeypatch.setattr("captioner.training.validate", validate)
     fit(fresh_model(dataset), dataset, dataset, config(tmp_path, epochs=8, patience=2))
     assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3, 4]
 

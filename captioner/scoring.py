@@ -210,5 +210,5 @@ def _signature(made_by: str, references: Mapping[int | str, Sequence[str]]) -> s
     shown = str(counts.pop()) if len(counts) == 1 else f"{min(counts)}-{max(counts)}"
     return (
         f"captioner:{version('captioner')}|{made_by}|references:{shown}:{_fingerprint(references)}|case:lower"
-        f"|tokens:ptb|scale:0-100"
+        f"|tokens:ptb3.4.1|scale:0-100"
     )

@@ -59,19 +59,36 @@ def drawn_pictures(tmp_path):
 @pytest.fixture(scope="session")
 def flickr8k():
     """The folder of the real Flickr8k, outside this repository."""
-    folder = SHARED / "flickr8k"
-    if not folder.is_dir():
-        pytest.skip("the real Flickr8k photos are not beside this repository")
-    return folder
+    return real("flickr8k")
 
 
 @pytest.fixture(scope="session")
 def coco_mini():
     """The folder of a piece of the real COCO 2017, outside this repository."""
-    folder = SHARED / "coco-mini"
+    return real("coco-mini")
+
+
+def real(name):
+    """A folder of real photos, where it is there."""
+    folder = SHARED / name
     if not folder.is_dir():
-        pytest.skip("the real COCO photos are not beside this repository")
+        pytest.skip(f"the real photos of {name} are not beside this repository")
     return folder
+
+
+def add_boxes(content, start, end, box):
+    """Boxes words [start, end) of each caption of a captions JSON."""
+    content["regions"] = [
+        {
+            "image_id": annotation["image_id"],
+            "annotation_id": annotation["id"],
+            "start": start,
+            "end": end,
+            "boxes": [box],
+            "kind": "other",
+        }
+        for annotation in content["annotations"]
+    ]
 
 
 @pytest.fixture(scope="session")

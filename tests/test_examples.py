@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from conftest import add_boxes
 
 from captioner.data import read_dataset
 from captioner.evaluation import looks
@@ -18,18 +19,9 @@ def dataset(drawn_pictures):
     file, folder, _ = drawn_pictures
     content = json.loads(file.read_text())
     content["annotations"][7]["caption"] = "a white square on the left"
+    add_boxes(content, 1, 3, [0, 0, 30, 70])
+    content["regions"][0]["kind"] = "scene"
     content["annotations"].append({"id": 99, "image_id": 2, "caption": "a square"})
-    content["regions"] = [
-        {
-            "image_id": a["image_id"],
-            "annotation_id": a["id"],
-            "start": 1,
-            "end": 3,
-            "boxes": [[0, 0, 30, 70]],
-            "kind": "scene" if a["id"] == 1 else "other",
-        }
-        for a in content["annotations"][:8]
-    ]
     file.write_text(json.dumps(content))
     return read_dataset(file, folder)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import add_boxes
 
 from captioner.data import Picture, Region, read_dataset
 from captioner.decoding import Hypothesis
@@ -112,17 +113,7 @@ def boxed(drawn_pictures):
     """The drawn pictures, with a box for the last words of each caption."""
     file, folder, _ = drawn_pictures
     content = json.loads(file.read_text())
-    content["regions"] = [
-        {
-            "image_id": a["image_id"],
-            "annotation_id": a["id"],
-            "start": 4,
-            "end": 6,
-            "boxes": [[0, 0, 45, 70]],
-            "kind": "other",
-        }
-        for a in content["annotations"]
-    ]
+    add_boxes(content, 4, 6, [0, 0, 45, 70])
     file.write_text(json.dumps(content))
     return file, folder, content
 

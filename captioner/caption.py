@@ -24,6 +24,8 @@ class Word:
         gate: 0-1, how much of what it saw it let in.
         alternatives: the likeliest other words with their probabilities, best first.
         known: false for a word outside the vocabulary, which the model takes for `<unk>`.
+        heads: (layers, heads, rows, columns), the maps of each head, where there are several;
+            alpha is the mean of the last layer's.
     """
 
     text: str
@@ -32,6 +34,22 @@ class Word:
     gate: float
     alternatives: tuple[tuple[str, float], ...]
     known: bool = True
+    heads: np.ndarray | None = None
+
+    def as_dict(self) -> dict:
+        """The word as JSON-ready values; maps to six digits."""
+        return {
+            "word": self.text,
+            "probability": self.probability,
+            "gate": self.gate,
+            "alpha": np.round(self.alpha.astype(float), 6).tolist(),
+            "alternatives": [[text, p] for text, p in self.alternatives],
+            **(
+                {}
+                if self.heads is None
+                else {"heads": np.round(self.heads.astype(float), 6).tolist()}
+            ),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,16 +81,7 @@ class Caption:
             "caption": self.text,
             "log_prob": self.log_prob,
             "grid": list(self.grid),
-            "words": [
-                {
-                    "word": word.text,
-                    "probability": word.probability,
-                    "gate": word.gate,
-                    "alpha": [[round(float(a), 6) for a in row] for row in word.alpha],
-                    "alternatives": [[text, p] for text, p in word.alternatives],
-                }
-                for word in self.words
-            ],
+            "words": [word.as_dict() for word in self.words],
             "alternatives": [
                 {"caption": other.text, "log_prob": other.log_prob} for other in self.alternatives
             ],

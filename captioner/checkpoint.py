@@ -22,9 +22,10 @@ from captioner.errors import CheckpointError
 from captioner.model import Captioner, ModelConfig, assemble
 from captioner.vocabulary import Vocabulary
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 # What models of older formats were made of without saying so, by version.
-_UNSAID = {1: {"word_query": False}}
+_TWO = {"encoder_layers": 0, "decoder_layers": 2, "heads": 8}
+_UNSAID = {1: {"word_query": False, **_TWO}, 2: _TWO}
 DEFAULT_MODEL = Path(__file__).parent / "pretrained"
 WEIGHTS, CONFIG, VOCABULARY, CARD = (
     "model.safetensors",

@@ -1,5 +1,5 @@
-"""The command line: `captioner caption | evaluate | score | explain | download |
-prepare`.
+"""The command line: `captioner caption | evaluate | score | explain | walk |
+download | prepare`.
 
 Exit codes: 0 done, 1 some input failed or the command was refused, 2 wrong usage.
 """
@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": score_commands.evaluate,
     "score": score_commands.score,
     "explain": commands.explain,
+    "walk": commands.walk,
     "download": commands.download,
     "prepare": commands.prepare,
 }
@@ -75,12 +76,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--subset", action="store_true", help="score only the pictures that have a result")
     _score_options(parser)
 
-    parser, add = _command(subcommands, "explain", "put the maps of a caption to the test")
-    add("image", metavar="IMAGE", help="a picture file")
-    add("--text", help="read this caption, instead of the model's own")
-    add("--word", help="test this word of the caption alone")
-    add("--json", action="store_true", help="print one JSON object, with the maps")
-    _model_options(parser)
+    for name, help in (
+        ("explain", "put the maps of a caption to the test"),
+        ("walk", "print the numbers computed on the way to a word"),
+    ):
+        parser, add = _command(subcommands, name, help)
+        add("image", metavar="IMAGE", help="a picture file")
+        add("--text", help="read this caption, instead of the model's own")
+        add("--word", help="take this word of the caption alone")
+        add("--json", action="store_true", help="print one JSON object, with the maps")
+        _model_options(parser)
 
     _data_commands(subcommands)
     return top

@@ -1,4 +1,4 @@
-"""What caption, explain, download and prepare do; `score_commands` has the other commands.
+"""What caption, explain, walk, download and prepare do; `score_commands` has the other commands.
 
 Results go to stdout, everything else to stderr. What loads torch is imported only where a command
 needs it, so that the others answer at once.
@@ -91,18 +91,7 @@ def explain(arguments: argparse.Namespace) -> int:
     from captioner.explain import examine
 
     model = load(arguments.model)
-    if arguments.text is not None:
-        try:
-            caption = model.explain(arguments.image, arguments.text)
-        except ValueError as error:
-            return refuse(error)
-    else:
-        caption = model.caption(arguments.image, options=options)
-    places = range(len(caption.words))
-    if arguments.word:
-        places = [i for i in places if caption.words[i].text == arguments.word.lower()]
-        if not places:
-            raise CaptionerError(f"the caption has no word {arguments.word!r}: {caption.text}")
+    caption, places = _chosen_words(model, arguments, options)
     found = examine(model, arguments.image, caption, places)
     if arguments.json:
         words = [one.as_dict() for one in found]
@@ -125,6 +114,48 @@ def explain(arguments: argparse.Namespace) -> int:
         "brackets for a random order. Correlation: of attention with hiding each cell alone."
     )
     return DONE
+
+
+def walk(arguments: argparse.Namespace) -> int:
+    """`captioner walk`: prints the numbers that were computed on the way to a word."""
+    options = decoding_options(arguments)
+
+    from captioner.checkpoint import load
+    from captioner.walk import told
+    from captioner.walk import walk as run
+
+    model = load(arguments.model)
+    caption, places = _chosen_words(model, arguments, options)
+    walks = [run(model, arguments.image, caption, place) for place in places]
+    if arguments.json:
+        words = [one.as_dict() for one in walks]
+        print(json.dumps({"image": arguments.image, "caption": caption.text, "words": words}))
+    else:
+        print("\n\n".join([caption.text, *map(told, walks)]))
+    return DONE
+
+
+def _chosen_words(
+    model: "Captioner", arguments: argparse.Namespace, options: DecodingOptions
+) -> "tuple[Caption, list[int]]":
+    """The caption that is asked about, `--text` or the model's own, and the places of `--word`.
+
+    Raises:
+        CaptionerError: there is no word in the text, or the word is not in the caption.
+    """
+    if arguments.text is not None:
+        try:
+            caption = model.explain(arguments.image, arguments.text)
+        except ValueError as error:
+            raise CaptionerError(str(error)) from error
+    else:
+        caption = model.caption(arguments.image, options=options)
+    places = list(range(len(caption.words)))
+    if arguments.word:
+        places = [i for i in places if caption.words[i].text == arguments.word.lower()]
+        if not places:
+            raise CaptionerError(f"the caption has no word {arguments.word!r}: {caption.text}")
+    return caption, places
 
 
 def download(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from captioner.attention import Memory, build_attention
+from captioner.attention import Look, Memory, build_attention, precise
 from captioner.vocabulary import Vocabulary
 
 
@@ -22,18 +22,25 @@ class State(NamedTuple):
 
 
 class Glance(NamedTuple):
-    """Where the decoder looked before one word."""
+    """Where the decoder looked before one word, in M layers with N heads: an LSTM in one."""
 
-    alpha: Tensor  # (B, L), sums to one
+    alpha: Tensor  # (B, L), the map: sums to one
     gate: Tensor  # (B, 1), 0-1: how much of what it saw it let in
+    heads: Tensor  # (B, M, N, L), each sums to one; alpha is the mean of the last layer's
+    energies: Tensor  # (B, M, N, L), before the softmax
+    context: Tensor  # (B, D), what the last layer saw, before the gate
 
 
 class Forced(NamedTuple):
-    """What teacher forcing returns for N real words in B rows of T steps."""
+    """What teacher forcing returns for B rows of T steps, of which N have a real word.
+
+    Without maps, `alphas`, `gates` and `selections` are None.
+    """
 
     logits: Tensor  # (N, V), row after row, without the padding
-    alphas: Tensor  # (B, T, L)
-    gates: Tensor  # (B, T)
+    alphas: Tensor | None  # (B, T, L)
+    gates: Tensor | None  # (B, T)
+    selections: Tensor | None  # (B, T, L), see `attention.Look`
 
 
 class LSTMDecoder(nn.Module):
@@ -55,8 +62,11 @@ class LSTMDecoder(nn.Module):
         hidden_dim: int,
         attention_dim: int,
         attention: str,
+        heads: int,
+        grid: tuple[int, int],
         word_query: bool,
         dropout: float,
+        **others: object,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_dim)
@@ -65,9 +75,13 @@ class LSTMDecoder(nn.Module):
             annotation_dim=annotation_dim,
             query_dim=hidden_dim + word_query * embedding_dim,
             attention_dim=attention_dim,
+            cell_dim=hidden_dim,
+            heads=heads,
+            grid=grid,
         )
         self.word_query = word_query
-        self.gate = nn.Linear(hidden_dim, 1)
+        # A sentinel is a gate already.
+        self.gate = None if self.attention.has_sentinel else nn.Linear(hidden_dim, 1)
         self.lstm = nn.LSTMCell(embedding_dim + annotation_dim, hidden_dim)
         self.init_hidden = _initial(annotation_dim, hidden_dim)
         self.init_cell = _initial(annotation_dim, hidden_dim)
@@ -95,16 +109,24 @@ class LSTMDecoder(nn.Module):
             log probabilities (B, V) in nats, the state after, and where it looked.
         """
         embedding = self.dropout(self.embedding(words))
-        context, state, glance = self._advance(memory, embedding, state)
+        context, gate, look, state = self._advance(memory, embedding, state)
         logits = self._read_out(embedding, state.hidden, context)
-        return torch.log_softmax(logits.float(), dim=-1), state, glance
+        glance = Glance(
+            alpha=look.alpha,
+            gate=gate,
+            heads=look.heads[:, None],
+            energies=look.energies[:, None],
+            context=look.context,
+        )
+        return torch.log_softmax(precise(logits), dim=-1), state, glance
 
-    def forward(self, memory: Memory, words: Tensor) -> Forced:
+    def forward(self, memory: Memory, words: Tensor, *, maps: bool = True) -> Forced:
         """Teacher forcing: runs the steps on given words.
 
         Args:
             words: (B, T), each caption from `<start>` on, then `<pad>`; row b speaks of picture
                 b // (B / P).
+            maps: whether they are asked for; here they cost nothing and are always given.
 
         Returns:
             The logits of the word *after* each of `words` that is no padding, with the maps and
@@ -112,31 +134,45 @@ class LSTMDecoder(nn.Module):
         """
         embeddings = self.dropout(self.embedding(words))  # (B, T, E)
         state = self.start(memory, len(words) // len(memory.keys))
-        contexts, hiddens, alphas, gates = [], [], [], []
+        contexts, hiddens, alphas, gates, selections = [], [], [], [], []
         for embedding in embeddings.unbind(1):
-            context, state, glance = self._advance(memory, embedding, state)
+            context, gate, look, state = self._advance(memory, embedding, state)
             contexts.append(context)
             hiddens.append(state.hidden)
-            alphas.append(glance.alpha)
-            gates.append(glance.gate)
+            alphas.append(look.alpha)
+            gates.append(gate)
+            selections.append(look.selection)
         # The deep output has no recurrence in it: all real steps are read out at once, and the
         # largest product of all is not spent on padding.
         real = words != Vocabulary.pad
         logits = self._read_out(
             embeddings[real], torch.stack(hiddens, 1)[real], torch.stack(contexts, 1)[real]
         )
-        return Forced(logits, torch.stack(alphas, 1), torch.cat(gates, 1))
+        return Forced(
+            logits, torch.stack(alphas, 1), torch.cat(gates, 1), torch.stack(selections, 1)
+        )
+
+    def attention_loss(self, forced: Forced, log_probs: Tensor, real: Tensor) -> Tensor:
+        """What the attention adds to the caption loss, see `Attention.extra_loss`."""
+        return self.attention.extra_loss(forced.alphas, forced.selections, log_probs, real)
 
     def _advance(
         self, memory: Memory, embedding: Tensor, state: State
-    ) -> tuple[Tensor, State, Glance]:
-        """Looks with the state before the word, then moves the state on (eq. 1-3 and 9)."""
+    ) -> tuple[Tensor, Tensor, Look, State]:
+        """Looks with the state before the word, then moves the state on (eq. 1-3 and 9).
+
+        Returns:
+            The context (B, D) that was let in, the gate (B, 1), the look, and the state after.
+        """
         query = torch.cat([state.hidden, embedding], -1) if self.word_query else state.hidden
-        context, alpha = self.attention(query, memory)
-        gate = torch.sigmoid(self.gate(state.hidden).float())
-        context = gate.to(context.dtype) * context
+        look = self.attention(query, memory, state.cell)
+        if self.gate is None:
+            context, gate = look.context, look.seen
+        else:
+            gate = torch.sigmoid(precise(self.gate(state.hidden)))
+            context = gate.to(look.context.dtype) * look.context
         state = State(*self.lstm(torch.cat([embedding, context], dim=-1), state))
-        return context, state, Glance(alpha, gate)
+        return context, gate, look, state
 
     def _read_out(self, embedding: Tensor, hidden: Tensor, context: Tensor) -> Tensor:
         """The deep output layer (eq. 7), through tanh as in the authors' code."""
@@ -152,17 +188,3 @@ def _initial(annotation_dim: int, hidden_dim: int) -> nn.Sequential:
         nn.Linear(hidden_dim, hidden_dim),
         nn.Tanh(),
     )
-
-
-DECODERS = {"lstm": LSTMDecoder}
-
-
-def build_decoder(kind: str, **options: int | float | str) -> nn.Module:
-    """Makes the decoder of that name.
-
-    Raises:
-        ValueError: no decoder has that name.
-    """
-    if kind not in DECODERS:
-        raise ValueError(f"unknown decoder {kind!r}; choose one of {', '.join(DECODERS)}")
-    return DECODERS[kind](**options)

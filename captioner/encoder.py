@@ -4,7 +4,8 @@ Strided layers pad unevenly: in a plain EfficientNet or ResNet the receptive fie
 centred half a cell off its even share of the picture, and a map drawn on even shares would be
 shifted by as much. So the picture gets a margin of one stride in all, placed such that the cells
 that are kept are centred on even shares of it. Knows nothing of words.
-Letters: P pictures, L locations (rows x columns), C channels of the backbone, D annotation size.
+Letters: P pictures, L locations (rows x columns), C channels of the backbone, D annotation size,
+M layers, N heads.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from captioner.backbone import Backbone, measure
 from captioner.geometry import Geometry, fit_image
+from captioner.self_attention import EncoderLayer, grid_waves
 from captioner.stages import split
 
 
@@ -65,10 +67,21 @@ class Encoder(nn.Module):
         backbone: frozen here; its batch-norm statistics always are.
         preprocessing: how its pictures are made; it also says which cells are kept.
         annotation_dim: D, the size that features are projected to; 0 takes them as they are.
+        layers: M, layers of self-attention in which the cells look at each other.
+        heads: N, of each layer.
+
+    Raises:
+        ValueError: the layers can't have that many heads or that annotation size.
     """
 
     def __init__(
-        self, *, backbone: Backbone, preprocessing: Preprocessing, annotation_dim: int
+        self,
+        *,
+        backbone: Backbone,
+        preprocessing: Preprocessing,
+        annotation_dim: int,
+        layers: int = 0,
+        heads: int = 1,
     ) -> None:
         super().__init__()
         self.backbone = backbone.requires_grad_(False).eval().to(memory_format=torch.channels_last)
@@ -84,6 +97,12 @@ class Encoder(nn.Module):
             if annotation_dim
             else nn.Identity()
         )
+        self.layers = nn.ModuleList(
+            EncoderLayer(size=self.annotation_dim, heads=heads) for _ in range(layers)
+        )
+        # Only self-attention has to be told where a cell lies.
+        codes = grid_waves(preprocessing.grid, self.annotation_dim) if layers else torch.zeros(())
+        self.register_buffer("codes", codes, persistent=False)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -136,12 +155,39 @@ class Encoder(nn.Module):
 
     def annotate(self, looked: Tensor) -> Tensor:
         """What `look` gave to annotations (P, L, D)."""
+        annotations = self._project(looked)
+        for layer in self.layers:
+            annotations = layer(annotations)
+        return annotations
+
+    @torch.no_grad()
+    def cell_maps(self, pixels: Tensor) -> Tensor:
+        """Where each cell of pictures (P, 3, height, width) looks among the cells.
+
+        Returns:
+            (P, M, N, L, L): the last axis sums to one.
+
+        Raises:
+            ValueError: there are no layers of self-attention.
+        """
+        if not self.layers:
+            raise ValueError(
+                "the encoder has no cell-to-cell maps: it was trained without --encoder-layers"
+            )
+        annotations, maps = self._project(self.look(pixels)), []
+        for layer in self.layers:
+            maps.append(layer.maps(annotations))
+            annotations = layer(annotations)
+        return torch.stack(maps, dim=1)
+
+    def _project(self, looked: Tensor) -> Tensor:
+        """What `look` gave to vectors (P, L, D) of cells that have not looked at each other."""
         if self._tuned:
             maps = looked.contiguous(memory_format=torch.channels_last)
             for layer in self._tuned:
                 maps = layer(maps)
             looked = self._keep(maps)
-        return self.projection(looked)
+        return self.projection(looked) + self.codes
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(P, 3, height, width) to annotations (P, L, D)."""

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from captioner.attention import ATTENTIONS
 from captioner.backbone import Backbone, read_weights
 from captioner.caption import Caption, Word
-from captioner.decoder import DECODERS, build_decoder
+from captioner.decoder import Glance
+from captioner.decoders import DECODERS, build_decoder
 from captioner.decoding import Hypothesis, beam_search
 from captioner.encoder import Encoder, Preprocessing, plan_preprocessing
 from captioner.geometry import RESIZES, Geometry
@@ -42,19 +43,29 @@ class ModelConfig:
     annotation_dim: int = option(
         512, "size that annotations are projected to; 0: the backbone's own"
     )
+    encoder_layers: int = option(0, "layers in which the cells look at each other")
     decoder: str = option("lstm", "what writes the caption", DECODERS)
+    decoder_layers: int = option(2, "layers of a transformer decoder")
     attention: str = option("soft", "how it looks", ATTENTIONS)
-    word_query: bool = option(True, "look with the word before too; the paper looks without it")
+    heads: int = option(8, "of multi-head attention and of self-attention")
+    word_query: bool = option(True, "lstm: look with the word before too; the paper does not")
     embedding_dim: int = option(512, "size of a word's vector")
     hidden_dim: int = option(512, "size of the decoder's state")
     attention_dim: int = option(512, "size of the attention's inner layer")
     dropout: float = option(0.5, "share of values dropped while training")
 
     def __post_init__(self) -> None:
-        for name in ("image_size", "embedding_dim", "hidden_dim", "attention_dim"):
+        for name in (
+            "image_size",
+            "decoder_layers",
+            "heads",
+            "embedding_dim",
+            "hidden_dim",
+            "attention_dim",
+        ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name, least in (("stage", -1), ("annotation_dim", 0)):
+        for name, least in (("stage", -1), ("annotation_dim", 0), ("encoder_layers", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if not 0 <= self.dropout < 1:
@@ -136,7 +147,7 @@ class Captioner(nn.Module):
             raise ValueError(f"there is no word in {text!r}")
         annotations, (geometry,) = self.look([source])
         tokens = self.vocabulary.encode(words)
-        hypothesis = self._force(annotations, tokens, considered)
+        hypothesis = self.read(annotations, tokens, considered + 1 + len(SPECIAL))
         options = DecodingOptions(considered=considered)
         caption = self._caption([hypothesis], geometry, options)
         shown = tuple(
@@ -172,22 +183,48 @@ class Captioner(nn.Module):
         )
 
     @torch.inference_mode()
-    def _force(self, annotations: Tensor, tokens: list[int], considered: int) -> Hypothesis:
-        """One picture's reading of a given caption, as if it had been decoded."""
-        inputs = torch.tensor([[self.vocabulary.start, *tokens]], device=self.device)
-        forced = self.decoder(self.decoder.remember(annotations), inputs)
-        log_probs = torch.log_softmax(forced.logits.float(), dim=-1).cpu()  # (T + 1, V)
-        said = log_probs[range(len(tokens) + 1), [*tokens, self.vocabulary.end]].tolist()
-        best = log_probs.topk(min(considered + 1 + len(SPECIAL), log_probs.shape[1]))
+    def cell_maps(self, source: Any) -> np.ndarray:
+        """Where the cells of a picture look among each other, before any word.
+
+        Args:
+            source: a picture, see `images.load_image`.
+
+        Returns:
+            (layers, heads, rows, columns, rows, columns): the last two axes sum to one.
+
+        Raises:
+            ImageError: the picture can't be read.
+            ValueError: the encoder has no layers of self-attention.
+        """
+        pixels, _ = self.encoder.preprocessing(load_image(source))
+        maps = self.encoder.cell_maps(torch.from_numpy(pixels)[None].to(self.device))[0]
+        return maps.float().cpu().numpy().reshape(*maps.shape[:2], *self.encoder.grid * 2)
+
+    @torch.inference_mode()
+    def read(self, annotations: Tensor, tokens: Sequence[int], considered: int) -> Hypothesis:
+        """One picture's reading of a given caption, as if it had been decoded.
+
+        Args:
+            annotations: (1, L, D).
+            tokens: the caption, without start and end.
+            considered: likeliest words kept for each word.
+        """
+        memory = self.decoder.remember(annotations)
+        state, last, kept, log_probs = self.decoder.start(memory), self.vocabulary.start, [], []
+        for token in (*tokens, self.vocabulary.end):
+            word = torch.tensor([last], device=self.device)
+            told, state, glance = self.decoder.step(memory, word, state)
+            log_probs.append(told[0].float().cpu())
+            kept.append(glance)
+            last = token
+        said = [p[t].item() for p, t in zip(log_probs, (*tokens, self.vocabulary.end))]
+        best = [p.topk(min(considered, len(p))) for p in log_probs[:-1]]
         return Hypothesis(
             tokens=tuple(tokens),
             log_prob=sum(said),
             log_probs=tuple(said[:-1]),
-            kept=(forced.alphas[0, :-1], forced.gates[0, :-1, None]),
-            considered=tuple(
-                tuple(zip(words, values))
-                for words, values in zip(best.indices[:-1].tolist(), best.values[:-1].tolist())
-            ),
+            kept=Glance(*(torch.cat(parts) for parts in zip(*kept[:-1]))),
+            considered=tuple(tuple(zip(b.indices.tolist(), b.values.tolist())) for b in best),
             score=sum(said),
         )
 
@@ -213,8 +250,11 @@ class Captioner(nn.Module):
         return replace(best, alternatives=tuple(others))
 
     def _words(self, hypothesis: Hypothesis, considered: int) -> tuple[Word, ...]:
-        alphas, gates = hypothesis.kept  # (T, L), (T, 1)
-        maps = alphas.float().cpu().numpy().reshape(-1, *self.encoder.grid)
+        glance: Glance = hypothesis.kept  # first axis T
+        maps = self._maps(glance.alpha)  # (T, rows, columns)
+        # A single head is the map itself.
+        many = glance.heads.shape[1] * glance.heads.shape[2] > 1
+        heads = self._maps(glance.heads) if many else [None] * len(maps)
         texts = self.vocabulary.words
         words = []
         for t, token in enumerate(hypothesis.tokens):
@@ -228,11 +268,16 @@ class Captioner(nn.Module):
                     text=texts[token],
                     probability=float(np.exp(hypothesis.log_probs[t])),
                     alpha=maps[t],
-                    gate=gates[t].item(),
+                    gate=glance.gate[t].item(),
                     alternatives=tuple(others[:considered]),
+                    heads=heads[t],
                 )
             )
         return tuple(words)
+
+    def _maps(self, weights: Tensor) -> np.ndarray:
+        """(..., L) to (..., rows, columns)."""
+        return weights.float().cpu().numpy().reshape(*weights.shape[:-1], *self.encoder.grid)
 
 
 def new_model(
@@ -270,7 +315,11 @@ def assemble(
 ) -> Captioner:
     """Puts the parts together; the only place that knows how their sizes depend on each other."""
     encoder = Encoder(
-        backbone=backbone, preprocessing=preprocessing, annotation_dim=config.annotation_dim
+        backbone=backbone,
+        preprocessing=preprocessing,
+        annotation_dim=config.annotation_dim,
+        layers=config.encoder_layers,
+        heads=config.heads,
     )
     decoder = build_decoder(
         config.decoder,
@@ -280,6 +329,9 @@ def assemble(
         hidden_dim=config.hidden_dim,
         attention_dim=config.attention_dim,
         attention=config.attention,
+        heads=config.heads,
+        grid=encoder.grid,
+        decoder_layers=config.decoder_layers,
         word_query=config.word_query,
         dropout=config.dropout,
     )

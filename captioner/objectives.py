@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from captioner.batches import next_words, pad_captions
 from captioner.data import CaptionDataset
@@ -65,15 +66,20 @@ class CrossEntropy:
             read = self._with_own_words(model, memory, read, real)
         if config.word_dropout:
             read = _forget(read, config.word_dropout)
-        forced = model.decoder(memory, read)
+        grounded = bool(len(batch.rows) and config.grounding_weight)
+        maps = grounded or config.doubly_stochastic_weight > 0
+        forced = model.decoder(memory, read, maps=maps)
         loss = caption_loss(forced.logits, targets, label_smoothing=config.label_smoothing)
-        total = loss
+        log_probs = _caption_log_probs(forced.logits, targets, real)
+        total = loss + model.decoder.attention_loss(forced, log_probs, real)
         if config.doubly_stochastic_weight:
             penalty = doubly_stochastic_penalty(forced.alphas, real)
             total = total + config.doubly_stochastic_weight * penalty
         words = len(targets)
-        figures = {"loss": (loss.item(), words), "entropy": _entropy(forced.alphas, real)}
-        if len(batch.rows) and config.grounding_weight:
+        figures = {"loss": (loss.item(), words)}
+        if forced.alphas is not None:
+            figures["entropy"] = _entropy(forced.alphas, real)
+        if grounded:
             covered = batch.covered.to(annotations.device)
             mass = (forced.alphas[batch.rows, batch.steps] * covered).sum(-1)
             total = total + config.grounding_weight * grounding_loss(mass)
@@ -89,7 +95,7 @@ class CrossEntropy:
         In two passes (Mihaylova and Martins 2019): what it would say is drawn after the human
         words, at all places at once.
         """
-        logits = model.decoder(memory, inputs).logits.float()
+        logits = model.decoder(memory, inputs, maps=False).logits.float()
         logits[:, : len(SPECIAL)] = float("-inf")
         drawn = torch.full_like(inputs, Vocabulary.pad)
         drawn[real] = torch.distributions.Categorical(logits=logits).sample()
@@ -154,7 +160,7 @@ class SelfCritical:
     @torch.no_grad()
     def _draw(self, model: Captioner, memory: tuple, rows: int) -> list[list[int]]:
         words = model.vocabulary
-        device = memory[0].device
+        device = memory.annotations.device
         drawn = sample(
             lambda last, state: model.decoder.step(memory, last.to(device), state),
             model.decoder.start(memory, self._config.samples),
@@ -208,6 +214,12 @@ class SelfCritical:
             return rows, alphas.new_zeros(0)
         cells = torch.from_numpy(np.stack(covered)).to(alphas.device)
         return rows, (alphas[rows, steps] * cells).sum(-1)
+
+
+def _caption_log_probs(logits: Tensor, targets: Tensor, real: Tensor) -> Tensor:
+    """What the model gives each caption (B,), in nats, without a gradient."""
+    found = -F.cross_entropy(logits.detach().float(), targets, reduction="none")
+    return torch.zeros(real.shape, device=real.device).masked_scatter(real, found).sum(1)
 
 
 OBJECTIVES = {"cross-entropy": CrossEntropy, "self-critical": SelfCritical}

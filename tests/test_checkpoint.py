@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import TINY, WORDS
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from captioner.attention import ATTENTIONS
 from captioner.checkpoint import load, save
 from captioner.errors import CheckpointError
 from captioner.model import new_model
+from captioner.vocabulary import Vocabulary
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_half_precision_changes_the_maps_hardly_at_all(tiny_model, saved, photo)
 def test_a_directory_holds_the_documented_files(saved):
     names = {path.name for path in saved.iterdir()}
     assert names == {"config.json", "vocabulary.json", "model.safetensors", "README.md"}
-    assert json.loads((saved / "config.json").read_text())["format_version"] == 2
+    assert json.loads((saved / "config.json").read_text())["format_version"] == 3
     assert (saved / "README.md").read_text() == "# A card"
 
 
@@ -63,9 +66,50 @@ def test_a_model_of_the_first_format_looks_without_the_word(tiny_model, tmp_path
     path = tmp_path / "old" / "config.json"
     settings = json.loads(path.read_text())
     settings["format_version"] = 1
-    del settings["model"]["word_query"]
+    for name in ("word_query", "encoder_layers", "decoder_layers", "heads"):
+        del settings["model"][name]
     path.write_text(json.dumps(settings))
     assert load(tmp_path / "old").config == config
+
+
+def test_a_model_of_the_second_format_has_no_layers_in_its_encoder(saved, tiny_model):
+    path = saved / "config.json"
+    settings = json.loads(path.read_text())
+    settings["format_version"] = 2
+    for name in ("encoder_layers", "decoder_layers", "heads"):
+        del settings["model"][name]
+    path.write_text(json.dumps(settings))
+    assert load(saved).config == tiny_model.config
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"attention": kind} for kind in ATTENTIONS),
+        {"decoder": "transformer", "attention": "multihead", "decoder_layers": 1},
+        {"encoder_layers": 2, "heads": 4},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_every_mechanism_comes_back_with_the_same_caption_and_maps(settings, tmp_path, photo):
+    torch.manual_seed(0)
+    vocabulary = Vocabulary(WORDS)
+    model = new_model(replace(TINY, **settings), vocabulary, pretrained=False)
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            parameter.data = parameter.data.half().float()
+    one, two = (m.caption(photo, beam_size=3) for m in (model, again))
+    assert one.text == two.text and one.log_prob == pytest.approx(two.log_prob, abs=1e-5)
+    for own, other in zip(one.words, two.words, strict=True):
+        np.testing.assert_allclose(own.alpha, other.alpha, atol=1e-6)
+        assert own.alpha.sum() == pytest.approx(1, abs=1e-5)
+        assert (own.heads is None) == (settings.get("attention") != "multihead")
+    read = again.explain(photo, two.text)
+    for own, other in zip(read.words, two.words, strict=True):
+        np.testing.assert_allclose(own.alpha, other.alpha, atol=1e-5)
+        assert own.gate == pytest.approx(other.gate, abs=1e-5)
 
 
 def test_a_hub_name_fetches_the_four_files_and_nothing_else(saved, monkeypatch, photo):

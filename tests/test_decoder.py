@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from captioner.decoder import DECODERS, build_decoder
+from captioner.attention import ATTENTIONS
+from captioner.decoders import DECODERS, build_decoder
 from captioner.vocabulary import Vocabulary
 
 OPTIONS = {
@@ -9,18 +10,28 @@ OPTIONS = {
     "annotation_dim": 6,
     "embedding_dim": 7,
     "hidden_dim": 8,
-    "attention_dim": 5,
+    "attention_dim": 4,
     "attention": "soft",
+    "heads": 2,
+    "grid": (3, 3),
+    "decoder_layers": 2,
     "word_query": True,
     "dropout": 0.5,
 }
 PAD, START = Vocabulary.pad, Vocabulary.start
+PAIRS = [
+    (decoder, attention)
+    for decoder in DECODERS
+    for attention, kind in ATTENTIONS.items()
+    if decoder == "lstm" or not kind.recurrent_only
+]
 
 
-@pytest.fixture(params=DECODERS)
+@pytest.fixture(params=PAIRS, ids="-".join)
 def decoder(request):
     torch.manual_seed(0)
-    return build_decoder(request.param, **OPTIONS).eval()
+    kind, attention = request.param
+    return build_decoder(kind, **{**OPTIONS, "attention": attention}).eval()
 
 
 def test_teacher_forced_probabilities_equal_stepped_ones(decoder):
@@ -32,9 +43,19 @@ def test_teacher_forced_probabilities_equal_stepped_ones(decoder):
     state = decoder.start(memory, rows_per_picture=2)
     for t in range(4):
         log_probs, state, glance = decoder.step(memory, words[:, t], state)
-        torch.testing.assert_close(log_probs, logits[:, t].log_softmax(-1))
+        torch.testing.assert_close(log_probs, logits[:, t].log_softmax(-1), atol=1e-5, rtol=1e-5)
         torch.testing.assert_close(glance.alpha, forced.alphas[:, t])
         torch.testing.assert_close(glance.gate[:, 0], forced.gates[:, t])
+        torch.testing.assert_close(glance.heads[:, -1].mean(1), glance.alpha)
+        torch.testing.assert_close(glance.energies.softmax(-1), glance.heads)
+        assert glance.context.shape == (4, 6)
+
+
+def test_without_maps_the_words_are_the_same(decoder):
+    words = torch.tensor([[START, 5, 6, 7], [START, 8, 9, PAD]])
+    memory = decoder.remember(torch.randn(1, 9, 6))
+    with_maps, without = decoder(memory, words), decoder(memory, words, maps=False)
+    torch.testing.assert_close(with_maps.logits, without.logits, atol=1e-5, rtol=0)
 
 
 def test_padding_gets_no_logits_and_changes_none(decoder):
@@ -52,7 +73,9 @@ def test_rows_of_one_picture_do_not_touch_each_other(decoder):
     torch.testing.assert_close(both.logits[:3], one.logits)
 
 
-def test_the_gate_lies_between_zero_and_one_and_scales_what_is_seen(decoder):
+def test_the_gate_lies_between_zero_and_one_and_scales_what_is_seen():
+    torch.manual_seed(0)
+    decoder = build_decoder("lstm", **OPTIONS).eval()
     memory = decoder.remember(torch.randn(1, 9, 6))
     words = torch.tensor([START])
     with torch.no_grad():
@@ -85,11 +108,126 @@ def test_dropout_moves_in_training_only(decoder):
 
 
 def test_every_weight_gets_a_gradient(decoder):
-    decoder(
-        decoder.remember(torch.randn(1, 9, 6)), torch.tensor([[START, 5, 6]])
-    ).logits.sum().backward()
-    without = [name for name, p in decoder.named_parameters() if p.grad is None]
-    assert not without
+    forced = decoder(decoder.remember(torch.randn(1, 9, 6)), torch.tensor([[START, 5, 6]]))
+    # A drawn location has no gradient through the words: its energies have one through the map.
+    (forced.logits.sum() + forced.alphas.square().sum()).backward()
+    without = {name for name, p in decoder.named_parameters() if p.grad is None}
+    # The mean annotation needs no query.
+    assert all("picture_norm" in name for name in without)
+
+
+def lstm_by_the_paper(decoder, annotations, words):
+    """The paper's equations 1 to 9 and 13, and the word in the query, for one caption in loops."""
+
+    def linear(layer, x):
+        rows = [sum(w * v for w, v in zip(row, x)) for row in layer.weight]
+        bias = [0.0] * len(rows) if layer.bias is None else layer.bias
+        return torch.stack([r + b for r, b in zip(rows, bias)])
+
+    def initial(layers, x):
+        return linear(layers[2], linear(layers[0], x).tanh()).tanh()
+
+    attention, lstm = decoder.attention, decoder.lstm
+    mean = sum(annotations) / len(annotations)
+    hidden, cell = initial(decoder.init_hidden, mean), initial(decoder.init_cell, mean)
+    logits, alphas, gates = [], [], []
+    for word in words:
+        embedding = decoder.embedding.weight[word]
+        query = torch.cat([hidden, embedding])
+        energies = torch.stack(
+            [
+                sum(
+                    v * (k + q).tanh()
+                    for v, k, q in zip(
+                        attention.energy.weight[0],
+                        linear(attention.key, a),
+                        linear(attention.query, query),
+                    )
+                )
+                for a in annotations
+            ]
+        )
+        alpha = energies.exp() / energies.exp().sum()
+        if decoder.attention.__class__ is ATTENTIONS["hard"]:
+            seen = annotations[alpha.argmax()]
+        else:
+            seen = sum(w * a for w, a in zip(alpha, annotations))
+        gate = torch.sigmoid(linear(decoder.gate, hidden))
+        context = gate * seen
+        gates_in = linear_pair(lstm, torch.cat([embedding, context]), hidden)
+        i, f, g, o = gates_in.chunk(4)
+        cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+        hidden = o.sigmoid() * cell.tanh()
+        deep = embedding + linear(decoder.output_hidden, hidden)
+        deep = (deep + linear(decoder.output_context, context)).tanh()
+        logits.append(linear(decoder.output, deep))
+        alphas.append(alpha)
+        gates.append(gate)
+    return torch.stack(logits), torch.stack(alphas), torch.cat(gates)
+
+
+def linear_pair(lstm, x, hidden):
+    weights = zip(lstm.weight_ih, lstm.weight_hh, lstm.bias_ih + lstm.bias_hh)
+    return torch.stack([(a * x).sum() + (b * hidden).sum() + c for a, b, c in weights])
+
+
+@pytest.mark.parametrize("attention", ["soft", "hard"])
+def test_the_lstm_decoder_is_the_papers_equations(attention):
+    torch.manual_seed(0)
+    decoder = build_decoder("lstm", **{**OPTIONS, "attention": attention}).double().eval()
+    annotations = torch.randn(1, 9, 6, dtype=torch.double)
+    words = [START, 5, 6, 4]
+    logits, alphas, gates = lstm_by_the_paper(decoder, annotations[0], words)
+    forced = decoder(decoder.remember(annotations), torch.tensor([words]))
+    torch.testing.assert_close(forced.logits, logits, atol=1e-6, rtol=0)
+    torch.testing.assert_close(forced.alphas[0], alphas, atol=1e-6, rtol=0)
+    torch.testing.assert_close(forced.gates[0], gates, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("attention", ["soft", "hard"])
+def test_the_decoders_gradients_are_those_of_its_numbers(attention):
+    torch.manual_seed(0)
+    decoder = build_decoder("lstm", **{**OPTIONS, "attention": attention}).double().eval()
+    annotations = torch.randn(1, 9, 6, dtype=torch.double, requires_grad=True)
+    words = torch.tensor([[START, 5, 6]])
+
+    def function(annotations):
+        forced = decoder(decoder.remember(annotations), words)
+        return forced.logits, forced.alphas, forced.gates
+
+    assert torch.autograd.gradcheck(function, annotations)
+
+
+@pytest.mark.parametrize("attention", [k for k, v in ATTENTIONS.items() if v.recurrent_only])
+def test_a_pair_that_makes_no_sense_is_refused_with_the_reason(attention):
+    reason = ATTENTIONS[attention].recurrent_only
+    with pytest.raises(ValueError, match=f"{attention!r} needs the lstm decoder: {reason}"):
+        build_decoder("transformer", **{**OPTIONS, "attention": attention})
+
+
+def test_an_odd_vector_size_is_refused_by_the_transformer():
+    options = {**OPTIONS, "hidden_dim": 9, "heads": 3}
+    with pytest.raises(ValueError, match="position codes need an even hidden_dim, not 9"):
+        build_decoder("transformer", **options)
+
+
+def test_the_transformer_tells_the_order_of_words():
+    torch.manual_seed(0)
+    decoder = build_decoder("transformer", **{**OPTIONS, "attention": "dot"}).eval()
+    memory = decoder.remember(torch.randn(1, 9, 6))
+    words = torch.tensor([[START, 5, 6, 7], [START, 6, 5, 7]])
+    one, other = decoder(memory, words).logits.view(2, 4, -1)[:, -1]
+    assert not torch.allclose(one, other, atol=1e-3)
+
+
+def test_the_transformer_does_not_see_words_to_come():
+    torch.manual_seed(0)
+    decoder = build_decoder("transformer", **{**OPTIONS, "attention": "dot"}).eval()
+    memory = decoder.remember(torch.randn(1, 9, 6))
+    words = torch.tensor([[START, 5, 6, 7], [START, 5, 8, 9]])
+    one, other = decoder(memory, words).logits.view(2, 4, -1)
+    torch.testing.assert_close(one[:2], other[:2])
+    assert not torch.allclose(one[2], other[2], atol=1e-3)
 
 
 def test_an_unknown_decoder_is_refused_with_the_known_ones():

@@ -110,3 +110,46 @@ def test_colours_are_normalised_as_the_backbone_wants():
 def test_a_size_that_is_no_multiple_of_the_stride_is_refused_with_one_that_is():
     with pytest.raises(ValueError, match="image_size 100 is no multiple .* stride 32; try 96"):
         build("test_efficientnet", 100)
+
+
+def with_layers(layers, annotation_dim=8):
+    torch.manual_seed(0)
+    backbone = Backbone("test_efficientnet", -1)
+    preprocessing = plan_preprocessing(backbone, image_size=96, resize="squash")
+    return Encoder(
+        backbone=backbone,
+        preprocessing=preprocessing,
+        annotation_dim=annotation_dim,
+        layers=layers,
+        heads=2,
+    ).eval()
+
+
+def test_layers_let_cells_look_at_each_other():
+    torch.manual_seed(0)
+    looked = torch.randn(1, 9, 256)
+    other = looked.clone()
+    other[0, 8] = 0.0
+    for layers in (0, 2):
+        encoder = with_layers(layers)
+        moved = (encoder.annotate(looked) - encoder.annotate(other)).abs().sum(-1)[0]
+        assert moved[8] > 0 and (moved[:8] > 0).all() == (layers == 2)
+
+
+def test_cells_know_where_they_lie_only_with_layers():
+    same = torch.ones(1, 9, 256)
+    assert with_layers(0).annotate(same).std(dim=1).max() < 1e-6
+    assert with_layers(1).annotate(same).std(dim=1).max() > 1e-3
+
+
+def test_cell_maps_sum_to_one_by_layer_and_head():
+    encoder = with_layers(2)
+    pixels, _ = encoder.preprocessing(Image.effect_noise((50, 40), 80).convert("RGB"))
+    maps = encoder.cell_maps(torch.from_numpy(pixels)[None])
+    assert maps.shape == (1, 2, 2, 9, 9)
+    torch.testing.assert_close(maps.sum(-1), torch.ones(1, 2, 2, 9))
+
+
+def test_cell_maps_of_an_encoder_without_layers_are_refused():
+    with pytest.raises(ValueError, match="was trained without --encoder-layers"):
+        with_layers(0).cell_maps(torch.zeros(1, 3, 96, 96))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -150,3 +152,24 @@ def test_an_impossible_config_is_refused():
             Vocabulary(["a"]),
             pretrained=False,
         )
+
+
+def test_cell_maps_have_the_shape_of_the_grid_twice(photo):
+    torch.manual_seed(0)
+    config = replace(TINY, encoder_layers=2, heads=4)
+    maps = new_model(config, Vocabulary(WORDS), pretrained=False).cell_maps(photo)
+    assert maps.shape == (2, 4, 2, 2, 2, 2)
+    np.testing.assert_allclose(maps.sum((-2, -1)), 1, atol=1e-5)
+
+
+def test_a_transformer_searches_like_it_reads(photo):
+    torch.manual_seed(0)
+    config = replace(TINY, decoder="transformer", attention="multihead", heads=2)
+    model = new_model(config, Vocabulary(WORDS), pretrained=False)
+    for one in model.caption(photo, beam_size=3).alternatives:
+        read = model.explain(photo, one.text)
+        assert read.log_prob == pytest.approx(one.log_prob, abs=1e-4)
+        for own, other in zip(read.words, one.words, strict=True):
+            assert own.heads.shape == (2, 2, 2, 2)
+            np.testing.assert_allclose(own.heads, other.heads, atol=1e-5)
+            assert "heads" in own.as_dict()

@@ -4,11 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import TINY, WORDS
 
 from captioner.batches import next_words
 from captioner.data import Region, read_dataset
 from captioner.examples import Examples
 from captioner.features import read_pixels
+from captioner.model import new_model
 from captioner.objectives import OBJECTIVES, CrossEntropy, SelfCritical
 from captioner.settings import TrainingConfig
 from captioner.vocabulary import Vocabulary
@@ -27,14 +29,18 @@ def taught(tiny_model, dataset):
     """Says what an objective makes of all eight pictures."""
     examples = Examples(dataset, tiny_model.vocabulary, tiny_model.encoder.preprocessing)
     pixels = read_pixels(tiny_model.encoder, [p.path for p in dataset.pictures], [False] * 8)
-    looked = tiny_model.encoder.look(pixels)
 
-    def run(objective, **settings):
+    def run(objective, model=tiny_model, **settings):
         config = TrainingConfig(**settings)
         made = objective(config, examples, dataset)
-        return made(tiny_model, tiny_model.encoder.annotate(looked), examples.batch(range(8), "0"))
+        return made(model, model.encoder(pixels), examples.batch(range(8), "0"))
 
     return run
+
+
+def made_of(**settings):
+    torch.manual_seed(0)
+    return new_model(replace(TINY, **settings), Vocabulary(WORDS), pretrained=False)
 
 
 def test_cross_entropy_is_the_sum_over_words_and_grounding_is_added(taught):
@@ -52,6 +58,31 @@ def test_cross_entropy_is_the_sum_over_words_and_grounding_is_added(taught):
     assert entropy / words == pytest.approx(math.log(4), abs=0.05)
 
 
+def test_hard_attention_adds_reinforce_and_follows_its_baseline(taught):
+    model = made_of(attention="hard")
+    model.train()
+    attention = model.decoder.attention
+    attention.semi_sampling, attention.entropy_weight = 0.0, 0.0
+    first = taught(CrossEntropy, model, grounding_weight=0.0)
+    # About log(16) nats for each of the seven words, and the end, of a caption.
+    assert attention.baseline.item() == pytest.approx(-0.1 * 7 * math.log(16), rel=0.1)
+    # The energies learn from REINFORCE alone: a drawn location has no gradient.
+    first.total.backward()
+    assert attention.energy.weight.grad.abs().sum() > 0
+    attention.reinforce_weight = 0.0
+    model.zero_grad()
+    taught(CrossEntropy, model, grounding_weight=0.0).total.backward()
+    assert attention.energy.weight.grad.abs().sum() == 0
+
+
+def test_maps_are_made_only_where_something_asks_for_them(taught):
+    model = made_of(decoder="transformer", attention="multihead")
+    quiet = taught(CrossEntropy, model, grounding_weight=0.0)
+    asked = taught(CrossEntropy, model, grounding_weight=0.3)
+    assert "entropy" not in quiet.figures and "entropy" in asked.figures
+    assert quiet.figures["loss"][0] == pytest.approx(asked.figures["loss"][0], rel=1e-5)
+
+
 def test_doubly_stochastic_weight_adds_its_penalty(taught):
     less, more = (taught(CrossEntropy, doubly_stochastic_weight=w).total.item() for w in (0.0, 1.0))
     assert more > less
@@ -61,7 +92,7 @@ def test_words_are_forgotten_or_replaced_only_where_they_are_read(taught, tiny_m
     read = []
     forward = type(tiny_model.decoder).forward
     monkeypatch.setattr(
-        type(tiny_model.decoder), "forward", lambda *a: read.append(a[2]) or forward(*a)
+        type(tiny_model.decoder), "forward", lambda *a, **kw: read.append(a[2]) or forward(*a, **kw)
     )
     torch.manual_seed(0)
     taught(CrossEntropy)

@@ -1,0 +1,87 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, WORDS
+from PIL import Image
+
+from captioner.attention import ATTENTIONS
+from captioner.checkpoint import save
+from captioner.cli import main
+from captioner.model import new_model
+from captioner.vocabulary import Vocabulary
+from captioner.walk import told, walk
+
+CAPTION = "a red dog".split()
+
+
+@pytest.fixture
+def photo():
+    noise = np.random.default_rng(0).integers(0, 255, (70, 90, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
+def model(**settings):
+    torch.manual_seed(0)
+    return new_model(replace(TINY, **settings), Vocabulary(WORDS), pretrained=False)
+
+
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_the_numbers_follow_from_each_other(attention, photo):
+    captioner = model(attention=attention)
+    one = walk(captioner, photo, CAPTION, 2)
+    assert one.word == "dog" and one.before == ("a", "red")
+    energies = np.exp(one.energies - one.energies.max(axis=(2, 3), keepdims=True))
+    expected = energies / energies.sum(axis=(2, 3), keepdims=True)
+    np.testing.assert_allclose(one.heads, expected, atol=1e-6)
+    np.testing.assert_allclose(one.alpha, one.heads[-1].mean(0), atol=1e-6)
+    assert one.plain == (attention in ("soft", "dot", "local", "none"))
+    if one.plain:
+        np.testing.assert_allclose(one.context, one.weighted_sum, atol=1e-4)
+
+
+def test_it_is_what_the_model_said(photo):
+    captioner = model()
+    caption = captioner.caption(photo)
+    one = walk(captioner, photo, caption, 1)
+    word = caption.words[1]
+    np.testing.assert_allclose(one.alpha, word.alpha, atol=1e-5)
+    assert one.gate == pytest.approx(word.gate, abs=1e-5)
+    told_before = dict([(word.text, word.probability), *word.alternatives])
+    for text, chance in one.likeliest:
+        assert chance == pytest.approx(told_before.get(text, chance), abs=1e-5)
+    values = [p for _, p in one.likeliest]
+    assert len(values) == 5 and values == sorted(values, reverse=True)
+
+
+def test_a_transformer_is_walked_by_layer_and_head(photo):
+    captioner = model(decoder="transformer", attention="multihead", decoder_layers=3, heads=4)
+    one = walk(captioner, photo, CAPTION, 0)
+    assert one.energies.shape == (3, 4, 2, 2)
+    assert "layer 3 of 3, head 1 of 4" in told(one) and "mean of the 4 heads" in told(one)
+
+
+def test_there_is_no_word_beyond_the_last(tiny_model, photo):
+    with pytest.raises(ValueError, match="the caption has 3 words: there is no word 4"):
+        walk(tiny_model, photo, CAPTION, 3)
+
+
+def test_the_command_prints_the_numbers_of_the_word(tiny_model, photo, tmp_path, capsys):
+    save(tiny_model, tmp_path / "model")
+    photo.save(tmp_path / "dog.png")
+    words = ["walk", str(tmp_path / "dog.png"), "--model", str(tmp_path / "model")]
+    words += ["--text", "a red dog", "--word", "dog"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    one = walk(tiny_model, photo, CAPTION, 2)
+    assert f"{100 * one.alpha[0, 0]:6.2f}{100 * one.alpha[0, 1]:6.2f}" in text
+    assert f"{one.gate:.3f} of it is let in" in text
+    assert f"{one.likeliest[0][0]:16} {one.likeliest[0][1]:7.2%}" in text
+    assert main([*words, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["words"][0]["word"] == "dog"
+    np.testing.assert_allclose(answer["words"][0]["alpha"], one.alpha, atol=1e-3)
+    assert main([*words[:-1], "cat"]) == 1
+    assert "the caption has no word 'cat': a red dog" in capsys.readouterr().err

@@ -1,13 +1,14 @@
 """Every way of looking on one encoder, under one budget: `python benchmarks/attention.py`.
 
-Each row trains a captioner with the same frozen features, seed, epochs and settings, and is scored
-on the validation split. A row that is done is kept in `--output` and not trained again; one that
-was stopped goes on where it stood. The table is written anew after every row.
+Each row trains a captioner with the same frozen features, seed, epochs, sizes and settings, and is
+scored on the validation split. A row that is done is kept in `--output` and not trained again; one
+that was stopped begins anew, so that its time is true. The table is written after every row.
 """
 
 import argparse
 import json
 import re
+import shutil
 import statistics
 import time
 from pathlib import Path
@@ -15,9 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from captioner.attention import ATTENTIONS, needs_recurrence
 from captioner.batches import pad_captions
 from captioner.checkpoint import load
 from captioner.data import CaptionDataset
+from captioner.decoders import DECODERS
 from captioner.errors import CaptionerError
 from captioner.images import load_image
 from captioner.losses import mean_entropy
@@ -29,84 +32,123 @@ from captioner.tokenizer import tokenize
 from captioner.training import fit
 from captioner.vocabulary import Vocabulary
 
-# What each row changes: the model's settings, and the training's.
-ROWS: dict[str, tuple[dict, dict]] = {
-    "LSTM, none (control)": ({"attention": "none"}, {}),
-    "LSTM, soft": ({"attention": "soft"}, {}),
-    "LSTM, soft, taught no boxes": ({"attention": "soft"}, {"grounding_weight": 0.0}),
-    "LSTM, hard": ({"attention": "hard"}, {}),
-    "LSTM, dot": ({"attention": "dot"}, {}),
-    "LSTM, multihead (8)": ({"attention": "multihead"}, {}),
-    "LSTM, adaptive": ({"attention": "adaptive"}, {}),
-    "LSTM, local": ({"attention": "local"}, {}),
-    "LSTM, soft, 2 encoder layers": ({"attention": "soft", "encoder_layers": 2}, {}),
-    "Transformer, multihead (8)": ({"attention": "multihead", "decoder": "transformer"}, {}),
-    "Transformer, multihead (8), 2 encoder layers": (
-        {"attention": "multihead", "decoder": "transformer", "encoder_layers": 2},
-        {},
-    ),
+# What each row changes: every decoder with every attention that suits it, and a few more.
+ROWS: dict[str, dict] = {
+    f"{decoder}, {attention}": {"decoder": decoder, "attention": attention}
+    for decoder in DECODERS
+    for attention, kind in ATTENTIONS.items()
+    if decoder == "lstm" or not needs_recurrence(kind)
+} | {
+    "lstm, soft, 2 encoder layers": {"encoder_layers": 2},
+    "transformer, multihead, 2 encoder layers": {
+        "decoder": "transformer",
+        "attention": "multihead",
+        "encoder_layers": 2,
+    },
+    "lstm, soft, taught no boxes": {"grounding_weight": 0.0},
+    "transformer, multihead, taught no boxes": {
+        "decoder": "transformer",
+        "attention": "multihead",
+        "grounding_weight": 0.0,
+    },
 }
 TIMED = 50
 HEAD = """# Every way of looking, on one encoder
 
-Flickr8k, {epochs} epochs of human captions, backbone frozen (EfficientNet-Lite2 at 256 pixels,
-8 x 8 cells), the same features, seed, batches and settings for every row; written on {date} by
-`python benchmarks/attention.py`. Single runs, on a machine of two cores that does other work too:
-differences of a point are noise, and times are for comparison within the table.
+`python benchmarks/attention.py`, {date}: {budget}. The backbone is frozen (EfficientNet-Lite2 at 256
+pixels, 8 x 8 cells of 1,280 numbers); features, batches and settings are the same for every row.
+Single runs on a shared machine of two cores: differences of a point are noise, and times are for
+comparison within the table. The budget is small so that all of it fits into about an hour: these
+are not the best scores that each can reach.
 
-BLEU-4 and CIDEr-D: greedy captions of the dev split, 0-100. Mass and pointing: attention inside the
-boxes of the words people boxed, and how often the brightest cell is in one, 0-100 (a flat map: 26.2
-and, at the mean map's brightest cell, 49.8). All rows but one were taught those of the training
-split. Entropy: of the maps on human captions, in nats (flat: 4.16). Parameters: without the
-backbone. Seconds: of training, all epochs. Milliseconds: a caption by beam 5 from the backbone's
-output on, median of 50 pictures.
+BLEU-4 and CIDEr-D (0-100): greedy captions of {images} validation pictures, of the epoch with the
+best CIDEr. Mass and pointing (0-100): attention inside the boxes of the words that people boxed, and
+how often the brightest cell is in one; in brackets the same for the mean of the row's own maps, the
+control; a flat map has {flat:.1f} of its mass there. All rows but two were taught such boxes of the
+training split. Entropy: of the maps on human captions of {timed} pictures, in nats (a flat map:
+{uniform:.2f}; with several heads: of their mean). Parameters: without the backbone. Seconds: of
+training, all epochs, without validation. Milliseconds: a caption by beam 5 from the backbone's output
+on, one picture at a time, median of {timed} pictures.
 
-| | BLEU-4 | CIDEr | mass | pointing | entropy | parameters | seconds | ms a caption |
+| decoder, attention | BLEU-4 | CIDEr | mass | pointing | entropy | parameters | seconds | ms |
 |---|---|---|---|---|---|---|---|---|"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Compare every way of looking, on equal terms.")
     add = parser.add_argument
-    add("--train-annotations", type=Path, required=True, metavar="FILE")
-    add("--validation-annotations", type=Path, required=True, metavar="FILE")
-    add("--images", type=Path, required=True, metavar="DIR")
+    add("--train-annotations", required=True, metavar="FILE")
+    add("--validation-annotations", required=True, metavar="FILE")
+    add("--images", required=True, metavar="DIR")
     add("--output", type=Path, default=Path("runs/attention"), help="folder of the rows' runs")
     add("--table", type=Path, default=Path(__file__).with_suffix(".md"), help="file for the table")
     add("--epochs", type=int, default=2, help="passes over the captions, for every row")
+    add("--size", type=int, default=256, help="of embeddings, states, annotations and attention")
     add("--seed", type=int, default=0)
+    add("--only", help="train this row alone, for example 'lstm, soft'")
     arguments = parser.parse_args()
     data = DataConfig(
-        train_annotations=str(arguments.train_annotations),
-        validation_annotations=str(arguments.validation_annotations),
-        images=str(arguments.images),
+        train_annotations=arguments.train_annotations,
+        validation_annotations=arguments.validation_annotations,
+        images=arguments.images,
     )
     try:
         train_set, dev_set = read_splits(data)
     except CaptionerError as error:
         parser.error(str(error))
-    for name, (settings, training) in ROWS.items():
+    if arguments.only and arguments.only not in ROWS:
+        parser.error(f"there is no row {arguments.only!r}; the rows are {'; '.join(ROWS)}")
+    budget = {
+        "epochs": arguments.epochs,
+        "size": arguments.size,
+        "seed": arguments.seed,
+        "captions": sum(len(picture.captions) for picture in train_set.pictures),
+        "images": len(dev_set),
+    }
+    for name in [arguments.only] if arguments.only else ROWS:
         folder = arguments.output / folder_name(name)
-        if not (folder / "row.json").exists():
+        row = read_row(folder)
+        if row and row["budget"] != budget:
+            parser.error(f"{str(folder)!r} had another budget, {row['budget']}: give --output")
+        if not row:
             print(f"== {name}", flush=True)
-            torch.manual_seed(arguments.seed)
-            config = TrainingConfig(
-                output=str(folder), epochs=arguments.epochs, seed=arguments.seed, **training
-            )
-            model = build(data, ModelConfig(**settings), train_set)
-            resume = (folder / "training").exists()
-            position = fit(model, train_set, dev_set, config, resume=resume)
-            if not position.phase:
-                print("stopped; the same command goes on")
+            if not train(name, folder, data, (train_set, dev_set), budget):
+                print("stopped; the same command goes on with this row")
                 return
-            row = json.dumps(measure(load(folder), folder, dev_set))
-            (folder / "row.json").write_text(row + "\n")
-        write_table(arguments.table, arguments.output, arguments.epochs)
+            row = {"budget": budget, **measure(load(folder), folder, dev_set)}
+            (folder / "row.json").write_text(json.dumps(row) + "\n")
+        write_table(arguments.table, arguments.output)
 
 
 def folder_name(row: str) -> str:
     """A row's name as that of a folder."""
-    return re.sub("[^a-z0-9]+", "-", row.lower()).strip("-")
+    return re.sub("[^a-z0-9]+", "-", row.lower())
+
+
+def read_row(folder: Path) -> dict | None:
+    """What was measured of a row that is done."""
+    path = folder / "row.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def train(
+    name: str,
+    folder: Path,
+    data: DataConfig,
+    splits: tuple[CaptionDataset, CaptionDataset],
+    budget: dict,
+) -> bool:
+    """Trains a row from the beginning; whether it came to its end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    changes, size = dict(ROWS[name]), budget["size"]
+    training = {k: changes.pop(k) for k in ("grounding_weight",) if k in changes}
+    sizes = ("annotation_dim", "embedding_dim", "hidden_dim", "attention_dim")
+    torch.manual_seed(budget["seed"])
+    model = build(data, ModelConfig(**dict.fromkeys(sizes, size), **changes), splits[0])
+    config = TrainingConfig(
+        output=str(folder), epochs=budget["epochs"], seed=budget["seed"], **training
+    )
+    return fit(model, *splits, config).phase > 0
 
 
 def measure(model: Captioner, folder: Path, dev_set: CaptionDataset) -> dict:
@@ -115,13 +157,14 @@ def measure(model: Captioner, folder: Path, dev_set: CaptionDataset) -> dict:
     best = max(lines, key=lambda line: line["validation"]["CIDEr"])["validation"]
     entropy, milliseconds = read_and_time(model, dev_set)
     backbone = sum(p.numel() for p in model.encoder.backbone.parameters())
+    grounding = best["grounding"]
+    del grounding["by_kind"]
     return {
         "BLEU-4": best["BLEU-4"],
         "CIDEr": best["CIDEr"],
-        "mass": best["grounding"]["mass"],
-        "mass_center": best["grounding"]["mass_center"],
-        "pointing": best["grounding"]["pointing"],
+        "grounding": grounding,
         "entropy": entropy,
+        "uniform": float(np.log(np.prod(model.encoder.grid))),
         "parameters": sum(p.numel() for p in model.parameters()) - backbone,
         "seconds": sum(line["seconds"] for line in lines),
         "milliseconds": milliseconds,
@@ -130,11 +173,7 @@ def measure(model: Captioner, folder: Path, dev_set: CaptionDataset) -> dict:
 
 @torch.inference_mode()
 def read_and_time(model: Captioner, dev_set: CaptionDataset) -> tuple[float, float]:
-    """Mean entropy of the maps on human captions in nats, and milliseconds a caption.
-
-    A caption is timed from the backbone's output on, with beam 5, one picture at a time; the
-    median counts. What the backbone takes is the same for every row.
-    """
+    """Mean entropy of the maps on human captions in nats, and milliseconds a caption."""
     options, times, entropies = DecodingOptions(), [], []
     for picture in dev_set.pictures[: TIMED + 5]:
         pixels, _ = model.encoder.preprocessing(load_image(picture.path))
@@ -146,21 +185,38 @@ def read_and_time(model: Captioner, dev_set: CaptionDataset) -> tuple[float, flo
         inputs = pad_captions([[model.vocabulary.encode(tokenize(t)) for t in picture.captions]])
         alphas = model.decoder(model.decoder.remember(annotations), inputs).alphas
         entropies.append(mean_entropy(alphas, inputs != Vocabulary.pad).item())
-    return float(np.mean(entropies)), statistics.median(times[5:])
+    # The first ones warm up.
+    return float(np.mean(entropies[5:])), statistics.median(times[5:])
 
 
-def write_table(path: Path, output: Path, epochs: int) -> None:
+def write_table(path: Path, output: Path) -> None:
     """Writes the rows that are done."""
-    lines = [HEAD.format(epochs=epochs, date=time.strftime("%Y-%m-%d"))]
-    for name in ROWS:
-        file = output / folder_name(name) / "row.json"
-        if file.exists():
-            row = json.loads(file.read_text())
-            lines.append(
-                f"| {name} | {row['BLEU-4']:.1f} | {row['CIDEr']:.1f} | {row['mass']:.1f} | "
-                f"{row['pointing']:.1f} | {row['entropy']:.2f} | {row['parameters'] / 1e6:.1f} M | "
-                f"{row['seconds']:.0f} | {row['milliseconds']:.0f} |"
-            )
+    rows = {name: row for name in ROWS if (row := read_row(output / folder_name(name)))}
+    some = next(iter(rows.values()))
+    told = (
+        f"{some['budget']['epochs']} epochs of {some['budget']['captions']:,} captions, vectors of "
+        f"{some['budget']['size']} numbers, seed {some['budget']['seed']}"
+    )
+    lines = [
+        HEAD.format(
+            date=time.strftime("%Y-%m-%d"),
+            budget=told,
+            images=some["budget"]["images"],
+            flat=some["grounding"]["mass_uniform"],
+            uniform=some["uniform"],
+            timed=TIMED,
+        )
+    ]
+    for name, row in rows.items():
+        seen = row["grounding"]
+        # The brightest of equal cells is no answer.
+        flat = row["uniform"] - row["entropy"] < 1e-3
+        pointing = "-" if flat else f"{seen['pointing']:.1f} ({seen['pointing_center']:.1f})"
+        lines.append(
+            f"| {name} | {row['BLEU-4']:.1f} | {row['CIDEr']:.1f} | {seen['mass']:.1f} "
+            f"({seen['mass_center']:.1f}) | {pointing} | {row['entropy']:.2f} | "
+            f"{row['parameters'] / 1e6:.1f} M | {row['seconds']:.0f} | {row['milliseconds']:.0f} |"
+        )
     path.write_text("\n".join(lines) + "\n")
 
 

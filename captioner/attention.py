@@ -40,8 +40,7 @@ class Attention(nn.Module):
     `attention_dim`, `heads`, `grid` (rows, columns) and `cell_dim`.
     """
 
-    # Why it can't serve a Transformer, which looks in every layer, has no cell and knows no
-    # `extra_loss`; empty: it can.
+    # Why it can't serve a Transformer, which looks in every layer and has no cell; empty: it can.
     recurrent_only: ClassVar[str] = ""
     # Whether it decides itself how much of the picture it lets in.
     has_sentinel: ClassVar[bool] = False
@@ -86,17 +85,18 @@ class Attention(nn.Module):
         return self(query, memory).context
 
     def extra_loss(
-        self, alphas: Tensor, selections: Tensor, log_probs: Tensor, real: Tensor
+        self, logits: Tensor, targets: Tensor, alphas: Tensor, selections: Tensor, real: Tensor
     ) -> Tensor:
         """What it adds to the caption loss, summed over captions: for most mechanisms nothing.
 
         Args:
+            logits: (N, V), of the real words, row after row.
+            targets: (N,), the words that were said.
             alphas: (B, T, L).
             selections: (B, T, L), see `Look`.
-            log_probs: (B,), of each caption's words, summed, in nats.
             real: (B, T), true where a word is said.
         """
-        return log_probs.new_zeros(())
+        return logits.new_zeros(())
 
 
 class SoftAttention(Attention):
@@ -129,10 +129,12 @@ class HardAttention(SoftAttention):
     alpha = softmax(e),  s ~ Multinoulli(alpha),  z = sum_i s_i a_i
 
     A draw has no gradient: the location is learnt by REINFORCE (eq. 10-11), with what the authors
-    published to keep its variance low.
+    published to keep its variance low; the sum is taken with alpha in half of the looks, drawn for
+    each word rather than for each picture. As in their code, a caption is worth its mean log
+    probability: a sum would reward short ones. In self-critical training it looks at the likeliest
+    location, and its energies learn from boxes alone.
     """
 
-    recurrent_only = "REINFORCE counts on one look a word, and a Transformer looks in every layer"
     semi_sampling = 0.5  # how often the sum is taken with alpha, not with the draw
     reinforce_weight = 1.0
     entropy_weight = 0.002
@@ -140,7 +142,8 @@ class HardAttention(SoftAttention):
 
     def __init__(self, **sizes: object) -> None:
         super().__init__(**sizes)
-        # The moving average of log p(y | s, a), and the sum of its weights: 1 after many batches.
+        # The moving average of what captions are worth, and the sum of its weights: 1 after many
+        # batches.
         self.register_buffer("baseline", torch.tensor(0.0))
         self.register_buffer("baseline_weight", torch.tensor(0.0))
 
@@ -148,33 +151,41 @@ class HardAttention(SoftAttention):
         """One-hot (P, K, L): drawn in training, the likeliest else, so captions are repeatable."""
         if not self.training:
             return F.one_hot(alpha.argmax(-1), alpha.shape[-1]).to(alpha.dtype)
-        drawn = torch.multinomial(alpha.detach().flatten(0, 1), 1).view(alpha.shape[:-1])
+        # A broken alpha is found by its gradient; here it must only not end the program.
+        chances = alpha.detach().nan_to_num(nan=1.0).flatten(0, 1)
+        drawn = torch.multinomial(chances, 1).view(alpha.shape[:-1])
         drawn = F.one_hot(drawn, alpha.shape[-1]).to(alpha.dtype)
         expected = torch.rand(drawn.shape[:-1] + (1,), device=alpha.device) < self.semi_sampling
         return torch.where(expected, alpha, drawn)
 
     def extra_loss(
-        self, alphas: Tensor, selections: Tensor, log_probs: Tensor, real: Tensor
+        self, logits: Tensor, targets: Tensor, alphas: Tensor, selections: Tensor, real: Tensor
     ) -> Tensor:
         """-lambda_r (log p(y | s, a) - b) log p(s | a) - lambda_e H(s), summed over captions.
 
         Arguments as in `Attention.extra_loss`. Where the sum was taken with alpha, the gradient of
         sum_i s_i log alpha_i is zero by itself.
         """
-        if not self.training:
-            return log_probs.new_zeros(())
-        reward = log_probs.detach()
         captions = real.any(dim=1)
-        mean = reward[captions].mean()
-        begun = self.baseline_weight > 0
-        baseline = torch.where(begun, self.baseline / self.baseline_weight.clamp_min(1e-6), mean)
-        advantage = (reward - baseline) * captions
+        if not self.training or not captions.any():
+            return logits.new_zeros(())
+        said = -F.cross_entropy(precise(logits.detach()), targets, reduction="none")
+        totals = torch.zeros(real.shape, dtype=said.dtype, device=said.device)
+        totals = totals.masked_scatter(real, said).sum(1)
+        worth = totals / real.sum(1).clamp_min(1)  # (B,), nats a word
+        advantage = (worth - self._follow(worth[captions].mean())) * captions
         log_alphas = alphas.clamp_min(1e-12).log()
         drawn = ((selections.detach() * log_alphas).sum(-1) * real).sum(1)  # (B,)
         entropy = (-(alphas * log_alphas).sum(-1) * real).sum()
-        self.baseline.lerp_(mean, 1 - self.baseline_decay)
-        self.baseline_weight.lerp_(torch.ones_like(mean), 1 - self.baseline_decay)
         return -self.reinforce_weight * (advantage * drawn).sum() - self.entropy_weight * entropy
+
+    def _follow(self, mean: Tensor) -> Tensor:
+        """The baseline so far, which then moves towards the mean of this batch."""
+        begun = self.baseline_weight > 0
+        before = torch.where(begun, self.baseline / self.baseline_weight.clamp_min(1e-6), mean)
+        self.baseline.lerp_(mean.to(self.baseline.dtype), 1 - self.baseline_decay)
+        self.baseline_weight.lerp_(torch.ones_like(self.baseline), 1 - self.baseline_decay)
+        return before
 
 
 class DotAttention(Attention):
@@ -361,6 +372,13 @@ ATTENTIONS = {
     "local": LocalAttention,
     "none": NoAttention,
 }
+
+
+def needs_recurrence(kind: type[Attention]) -> str:
+    """Why a mechanism can't serve a Transformer; empty if it can."""
+    if not kind.recurrent_only and kind.extra_loss is not Attention.extra_loss:
+        return "it has a loss of its own, for one look a word"
+    return kind.recurrent_only
 
 
 def precise(values: Tensor) -> Tensor:

@@ -152,9 +152,11 @@ class LSTMDecoder(nn.Module):
             logits, torch.stack(alphas, 1), torch.cat(gates, 1), torch.stack(selections, 1)
         )
 
-    def attention_loss(self, forced: Forced, log_probs: Tensor, real: Tensor) -> Tensor:
+    def attention_loss(self, forced: Forced, targets: Tensor, real: Tensor) -> Tensor:
         """What the attention adds to the caption loss, see `Attention.extra_loss`."""
-        return self.attention.extra_loss(forced.alphas, forced.selections, log_probs, real)
+        return self.attention.extra_loss(
+            forced.logits, targets, forced.alphas, forced.selections, real
+        )
 
     def _advance(
         self, memory: Memory, embedding: Tensor, state: State

@@ -100,6 +100,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(
             EncoderLayer(size=self.annotation_dim, heads=heads) for _ in range(layers)
         )
+        self.norm = nn.LayerNorm(self.annotation_dim) if layers else nn.Identity()
         # Only self-attention has to be told where a cell lies.
         codes = grid_waves(preprocessing.grid, self.annotation_dim) if layers else torch.zeros(())
         self.register_buffer("codes", codes, persistent=False)
@@ -158,7 +159,7 @@ class Encoder(nn.Module):
         annotations = self._project(looked)
         for layer in self.layers:
             annotations = layer(annotations)
-        return annotations
+        return self.norm(annotations)
 
     @torch.no_grad()
     def cell_maps(self, pixels: Tensor) -> Tensor:

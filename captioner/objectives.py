@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from captioner.batches import next_words, pad_captions
 from captioner.data import CaptionDataset
@@ -70,8 +69,7 @@ class CrossEntropy:
         maps = grounded or config.doubly_stochastic_weight > 0
         forced = model.decoder(memory, read, maps=maps)
         loss = caption_loss(forced.logits, targets, label_smoothing=config.label_smoothing)
-        log_probs = _caption_log_probs(forced.logits, targets, real)
-        total = loss + model.decoder.attention_loss(forced, log_probs, real)
+        total = loss + model.decoder.attention_loss(forced, targets, real)
         if config.doubly_stochastic_weight:
             penalty = doubly_stochastic_penalty(forced.alphas, real)
             total = total + config.doubly_stochastic_weight * penalty
@@ -214,12 +212,6 @@ class SelfCritical:
             return rows, alphas.new_zeros(0)
         cells = torch.from_numpy(np.stack(covered)).to(alphas.device)
         return rows, (alphas[rows, steps] * cells).sum(-1)
-
-
-def _caption_log_probs(logits: Tensor, targets: Tensor, real: Tensor) -> Tensor:
-    """What the model gives each caption (B,), in nats, without a gradient."""
-    found = -F.cross_entropy(logits.detach().float(), targets, reduction="none")
-    return torch.zeros(real.shape, device=real.device).masked_scatter(real, found).sum(1)
 
 
 OBJECTIVES = {"cross-entropy": CrossEntropy, "self-critical": SelfCritical}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from captioner.attention import ATTENTIONS, Look, Memory, build_attention, precise
+from captioner.attention import ATTENTIONS, Look, Memory, build_attention, needs_recurrence, precise
 from captioner.decoder import Forced, Glance
 from captioner.self_attention import DROPOUT, FeedForward, SelfAttention, waves
 from captioner.vocabulary import Vocabulary
@@ -103,7 +103,7 @@ class TransformerDecoder(nn.Module):
         **others: object,
     ) -> None:
         super().__init__()
-        if attention in ATTENTIONS and (reason := ATTENTIONS[attention].recurrent_only):
+        if attention in ATTENTIONS and (reason := needs_recurrence(ATTENTIONS[attention])):
             raise ValueError(f"attention {attention!r} needs the lstm decoder: {reason}")
         if hidden_dim % 2:
             raise ValueError(f"position codes need an even hidden_dim, not {hidden_dim}")
@@ -174,13 +174,13 @@ class TransformerDecoder(nn.Module):
         selections = look.selection.view(*words.shape, -1)
         return Forced(logits, alphas, look.seen.view(words.shape), selections)
 
-    def attention_loss(self, forced: Forced, log_probs: Tensor, real: Tensor) -> Tensor:
+    def attention_loss(self, forced: Forced, targets: Tensor, real: Tensor) -> Tensor:
         """Nothing: attentions with a loss of their own are refused."""
-        return log_probs.new_zeros(())
+        return forced.logits.new_zeros(())
 
     def _embed(self, words: Tensor, first: int) -> Tensor:
         """Vectors (B, T, H) of words (B, T), the first of them at that position."""
-        vectors = self.widen(self.embedding(words)) * math.sqrt(self.hidden_dim)
+        vectors = precise(self.widen(self.embedding(words))) * math.sqrt(self.hidden_dim)
         positions = torch.arange(first, first + words.shape[1], device=words.device)
         return self.dropout(vectors + waves(positions, self.hidden_dim).to(vectors.dtype))
 

@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from captioner.attention import (
     ATTENTIONS,
@@ -11,7 +12,9 @@ from captioner.attention import (
     MultiHeadAttention,
     SoftAttention,
     build_attention,
+    needs_recurrence,
 )
+from captioner.decoders import build_decoder
 
 SIZES = {
     "annotation_dim": 6,
@@ -22,6 +25,18 @@ SIZES = {
     "cell_dim": 3,
 }
 LOCATIONS = 6
+DECODER = {
+    "vocabulary_size": 8,
+    "annotation_dim": 6,
+    "embedding_dim": 4,
+    "hidden_dim": 5,
+    "attention_dim": 4,
+    "attention": "hard",
+    "heads": 2,
+    "grid": (1, 2),
+    "word_query": True,
+    "dropout": 0.0,
+}
 
 
 def make(kind, seed=0):
@@ -72,7 +87,7 @@ def test_each_row_looks_at_its_own_picture(attention):
             torch.testing.assert_close(other[0], mine[row])
 
 
-@pytest.mark.parametrize("kind", [k for k, v in ATTENTIONS.items() if not v.recurrent_only])
+@pytest.mark.parametrize("kind", [k for k, v in ATTENTIONS.items() if not needs_recurrence(v)])
 def test_the_fast_road_without_maps_gives_the_same_context(kind):
     attention, (annotations, query, _) = make(kind), inputs()
     memory = attention.remember(annotations)
@@ -113,7 +128,14 @@ def weighted_sum(weights, annotations):
     return sum(w * a for w, a in zip(weights, annotations, strict=True))
 
 
-@pytest.mark.parametrize("kind", ["soft", "hard", "local", "dot", "multihead", "adaptive", "none"])
+FORMULAS = ("soft", "hard", "local", "dot", "multihead", "adaptive", "none")
+
+
+def test_every_mechanism_has_its_formula_tested():
+    assert set(FORMULAS) == set(ATTENTIONS)
+
+
+@pytest.mark.parametrize("kind", FORMULAS)
 def test_the_numbers_are_those_of_the_formula(kind):
     attention, (annotations, query, cell) = make(kind), inputs(pictures=1, rows=1)
     look = attention(query, attention.remember(annotations), cell)
@@ -215,31 +237,56 @@ def test_hard_attention_draws_locations_as_often_as_alpha_says():
     assert torch.equal(attention.select(alpha.expand(1, 2, 3)), alpha.expand(1, 2, 3))
 
 
-def test_reinforce_is_the_gradient_of_the_expected_log_likelihood():
-    """Two steps of three locations: all nine pairs of looks, weighed by their probability."""
+def test_reinforce_is_the_gradient_of_what_captions_are_worth_on_average():
+    """A caption of two words and its end on two cells: all eight ways to look, by their odds.
+
+    Where it looks first changes where it looks next, so the whole decoder is run for each way.
+    """
     torch.manual_seed(3)
-    attention = HardAttention(**SIZES).double().train()
+    decoder = build_decoder("lstm", **DECODER).double()
+    attention = decoder.attention.train()
     attention.entropy_weight = 0.0
-    logits = torch.randn(1, 2, 3, dtype=torch.double, requires_grad=True)
-    worth = torch.randn(3, 3, dtype=torch.double)  # log p(y | s) of each pair of looks
-    pairs = list(itertools.product(range(3), repeat=2))
-    real = torch.ones(1, 2, dtype=torch.bool)
+    annotations = torch.randn(1, 2, 6, dtype=torch.double)
+    words = torch.tensor([[1, 5, 6, 0]])  # start, two words, padding
+    targets, real = torch.tensor([5, 6, 2]), words != 0
+    weights = [p for n, p in decoder.named_parameters() if "output" not in n]
 
-    alphas = logits.softmax(-1)
-    expected = sum(alphas[0, 0, i] * alphas[0, 1, j] * worth[i, j] for i, j in pairs)
-    exact = torch.autograd.grad(expected, logits)[0]
+    def look(way):
+        steps = iter([*way, 0])
+        attention.select = lambda alpha: torch.eye(2, dtype=torch.double)[next(steps)].view(1, 1, 2)
+        forced = decoder(decoder.remember(annotations), words)
+        chance = math.prod(forced.alphas[0, t, s] for t, s in enumerate(way))
+        worth = -F.cross_entropy(forced.logits, targets).detach()  # nats a word
+        return forced, chance, worth
 
-    for baseline in (0.0, 2.5):  # the baseline moves no expectation
-        total = torch.zeros_like(logits)
-        for i, j in pairs:
+    ways = list(itertools.product(range(2), repeat=3))
+    expected = sum(chance * worth for _, chance, worth in map(look, ways))
+    exact = torch.autograd.grad(expected, weights, allow_unused=True)
+
+    for baseline in (0.0, -2.5):  # the baseline moves no expectation
+        found = [torch.zeros_like(weight) for weight in weights]
+        for way in ways:
             attention.baseline.fill_(baseline)
             attention.baseline_weight.fill_(1.0)
-            alphas = logits.softmax(-1)
-            selections = torch.eye(3, dtype=torch.double)[[i, j]][None]
-            loss = attention.extra_loss(alphas, selections, worth[i, j][None], real)
-            chance = (alphas[0, 0, i] * alphas[0, 1, j]).detach()
-            total -= chance * torch.autograd.grad(loss, logits)[0]
-        torch.testing.assert_close(total, exact, atol=1e-9, rtol=0)
+            forced, chance, _ = look(way)
+            loss = decoder.attention_loss(forced, targets, real)
+            gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+            for total, gradient in zip(found, gradients, strict=True):
+                total -= 0.0 if gradient is None else chance.detach() * gradient
+        assert sum(g is not None and g.abs().max() > 1e-6 for g in exact) > 5
+        for one, other in zip(found, exact, strict=True):
+            other = torch.zeros_like(one) if other is None else other
+            torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-6)
+
+
+def extra_loss(attention, alphas, log_probs, real):
+    """Of captions whose words all have these log probabilities; the sum was taken with alpha."""
+    count = int(real.sum())
+    logits = torch.zeros(count, 2, dtype=torch.double)
+    said = torch.tensor(log_probs, dtype=torch.double)[real.nonzero()[:, 0]].exp()
+    logits[:, 0], logits[:, 1] = said.log(), (1 - said).log()
+    targets = torch.zeros(count, dtype=torch.long)
+    return attention.extra_loss(logits, targets, alphas, alphas, real)
 
 
 def test_a_look_with_alpha_itself_adds_no_reinforce_gradient():
@@ -247,10 +294,7 @@ def test_a_look_with_alpha_itself_adds_no_reinforce_gradient():
     attention.entropy_weight = 0.0
     attention.baseline_weight.fill_(1.0)
     logits = torch.randn(1, 2, 3, dtype=torch.double, requires_grad=True)
-    alphas = logits.softmax(-1)
-    loss = attention.extra_loss(
-        alphas, alphas, torch.tensor([-7.0], dtype=torch.double), torch.ones(1, 2).bool()
-    )
+    loss = extra_loss(attention, logits.softmax(-1), [-7.0], torch.ones(1, 2).bool())
     gradient = torch.autograd.grad(loss, logits)[0]
     torch.testing.assert_close(gradient, torch.zeros_like(gradient))
 
@@ -260,14 +304,22 @@ def test_the_entropy_bonus_and_the_baseline_leave_padding_out():
     attention.reinforce_weight = 0.0
     alphas = torch.full((2, 2, 4), 0.25, dtype=torch.double)
     real = torch.tensor([[True, False], [False, False]])  # the second caption is padding alone
-    log_probs = torch.tensor([-8.0, 0.0], dtype=torch.double)
-    loss = attention.extra_loss(alphas, alphas, log_probs, real)
+    loss = extra_loss(attention, alphas, [-8.0, 0.0], real)
     assert loss.item() == pytest.approx(-0.002 * math.log(4))
     assert attention.baseline / attention.baseline_weight == pytest.approx(-8.0)
-    attention.extra_loss(alphas, alphas, log_probs * 2, real)
+    extra_loss(attention, alphas, [-16.0, 0.0], real)
     # b_k = 0.9 b_(k-1) + 0.1 log p, begun with the first batch
     expected = (0.9 * 0.1 * -8 + 0.1 * -16) / (0.9 * 0.1 + 0.1)
     assert attention.baseline / attention.baseline_weight == pytest.approx(expected)
+    before = attention.baseline.clone()
+    assert extra_loss(attention, alphas, [0.0, 0.0], torch.zeros(2, 2).bool()) == 0
+    assert attention.baseline == before  # nobody said anything
+
+
+def test_a_broken_map_does_not_end_the_draw():
+    attention = make("hard").train()
+    drawn = attention.select(torch.full((1, 2, 3), math.nan, dtype=torch.double))
+    assert drawn.shape == (1, 2, 3)
 
 
 def test_a_mechanism_of_ones_own_is_one_class_and_one_line(monkeypatch):

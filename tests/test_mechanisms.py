@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from captioner.attention import ATTENTIONS, SoftAttention
+from captioner.attention import ATTENTIONS, SoftAttention, needs_recurrence
 from captioner.checkpoint import load
 from captioner.cli import main as captioner
 from captioner.decoders import DECODERS
@@ -20,7 +20,7 @@ PAIRS = [
     (decoder, attention)
     for decoder in DECODERS
     for attention, kind in ATTENTIONS.items()
-    if decoder == "lstm" or not kind.recurrent_only
+    if decoder == "lstm" or not needs_recurrence(kind)
 ]
 
 
@@ -110,7 +110,7 @@ def test_hard_attention_goes_on_to_the_same_weights(flags, tmp_path, monkeypatch
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
 
-@pytest.mark.parametrize("attention", [k for k, v in ATTENTIONS.items() if v.recurrent_only])
+@pytest.mark.parametrize("attention", [k for k, v in ATTENTIONS.items() if needs_recurrence(v)])
 def test_a_pair_that_makes_no_sense_is_refused_before_any_work(attention, flags, tmp_path, capsys):
     chosen = ["--decoder", "transformer", "--attention", attention]
     code = train([*flags, *chosen, "--output", str(tmp_path / "run")])

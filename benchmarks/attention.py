@@ -55,19 +55,19 @@ ROWS: dict[str, dict] = {
 TIMED = 50
 HEAD = """# Every way of looking, on one encoder
 
-`python benchmarks/attention.py`, {date}: {budget}. The backbone is frozen (EfficientNet-Lite2 at 256
+`python benchmarks/attention.py`, {date}: {budget}. Backbone frozen (EfficientNet-Lite2 at 256
 pixels, 8 x 8 cells of 1,280 numbers); features, batches and settings are the same for every row.
 Single runs on a shared machine of two cores: differences of a point are noise, and times are for
 comparison within the table. The budget is small so that all of it fits into about an hour: these
 are not the best scores that each can reach.
 
 BLEU-4 and CIDEr-D (0-100): greedy captions of {images} validation pictures, of the epoch with the
-best CIDEr. Mass and pointing (0-100): attention inside the boxes of the words that people boxed, and
+best CIDEr. Mass, pointing (0-100): attention inside the boxes of the words that people boxed, and
 how often the brightest cell is in one; in brackets the same for the mean of the row's own maps, the
 control; a flat map has {flat:.1f} of its mass there. All rows but two were taught such boxes of the
 training split. Entropy: of the maps on human captions of {timed} pictures, in nats (a flat map:
 {uniform:.2f}; with several heads: of their mean). Parameters: without the backbone. Seconds: of
-training, all epochs, without validation. Milliseconds: a caption by beam 5 from the backbone's output
+training, without validation. Milliseconds: a caption by beam 5 from the backbone's output
 on, one picture at a time, median of {timed} pictures.
 
 | decoder, attention | BLEU-4 | CIDEr | mass | pointing | entropy | parameters | seconds | ms |

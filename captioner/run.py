@@ -12,17 +12,18 @@ from pathlib import Path
 import torch
 
 from captioner.data import CaptionDataset, make_dataset, read_dataset
+from captioner.devices import choose_device
 from captioner.errors import CaptionerError, CheckpointError, DataError
 from captioner.layouts.prepared import refuse
 from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
 from captioner.phases import plan
-from captioner.preflight import check_phases
+from captioner.preflight import settle
 from captioner.prepare import LAYOUTS
 from captioner.readable import leave_out_unreadable
 from captioner.recipes import RECIPES
 from captioner.resuming import BEFORE, STATE
-from captioner.settings import TrainingConfig
+from captioner.settings import UNSAID, TrainingConfig
 from captioner.tokenizer import tokenize
 from captioner.training import fit
 from captioner.vocabulary import Vocabulary, build_vocabulary
@@ -106,7 +107,7 @@ def train(
         CaptionerError: a file is missing or wrong.
         ValueError: an impossible setting.
     """
-    world = join()
+    world = join(choose_device(training.device))
     train_set, validation_set = read_splits(data)
     # Random weights are a function of the seed too.
     torch.manual_seed(training.seed)
@@ -123,8 +124,9 @@ def train(
         )
     if resume:
         _check_vocabulary(folder, captioner.vocabulary)
-    for sentence in check_phases(captioner, train_set, training):
-        say(sentence)
+    else:
+        training, told = settle(captioner, train_set, validation_set, training, world)
+        say("\n".join(told))
     if dry_run:
         return 0
     train_set, validation_set = _readable(train_set, validation_set, training, world)
@@ -270,6 +272,7 @@ def _read_run(folder: Path) -> dict:
     path = folder / "training" / RUN
     try:
         saved = json.loads(path.read_text())
+        saved["training"] = UNSAID | saved["training"]
         configs = {name: kind(**saved[name]) for name, (kind, _) in _CONFIGS.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"there is no run to resume in {str(folder)!r}: {error}") from error

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from captioner.options import check_bounds, option
 
 PRECISIONS = ("auto", "fp32", "bf16")
+DEVICES = ("auto", "cpu", "cuda")
+FEATURE_CACHES = ("auto", "on", "off")
+# What runs of old did without saying so in their `run.json`.
+UNSAID = {"feature_cache": "on", "device": "cpu"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ class TrainingConfig:
     patience: int = option(
         0, "epochs of a phase without a better CIDEr until it ends; 0: all", least=0
     )
+    device: str = option("auto", "where it is computed; auto: cuda if there is a GPU", DEVICES)
     precision: str = option("auto", "of the products in training", PRECISIONS)
     seed: int = option(0, "of the weights, the order of the pictures and the dropout")
     save_every_steps: int = option(
@@ -79,6 +84,9 @@ class TrainingConfig:
         10.0, "minutes between saved states; 0: by steps alone", least=0
     )
     cache: str = option("~/.cache/captioner", "folder for what the frozen layers give")
+    feature_cache: str = option(
+        "auto", "keep it there, or make it anew for every batch; auto: by the room", FEATURE_CACHES
+    )
     max_bad_images: float = option(
         0.01, "largest share of pictures that may be unreadable", least=0, below=1
     )

@@ -4,8 +4,9 @@ import torch
 from PIL import ImageOps
 
 from captioner.errors import DataError, ImageError
-from captioner.features import cached_features, read_pixels
+from captioner.features import cached_features
 from captioner.images import load_image
+from captioner.pixels import read_pixels
 
 
 def compute(model, paths, folder, dtype=torch.float32):
@@ -37,7 +38,7 @@ def test_what_an_unfrozen_encoder_keeps_is_what_stands_before_the_border(
     tiny_model, drawn_pictures, tmp_path
 ):
     paths, encoder = sorted(tmp_path.glob("*.png")), tiny_model.encoder
-    pixels = read_pixels(encoder, paths, [False] * 8)
+    pixels = read_pixels(encoder.preprocessing, paths, [False] * 8)
     with torch.no_grad():
         whole = encoder(pixels)
         encoder.unfreeze(3)

@@ -126,12 +126,15 @@ def test_a_stage_that_is_not_there_is_said_before_any_work(flags, tmp_path, caps
 def test_room_for_every_phase_is_looked_for_before_any_work(flags, tmp_path, capsys, monkeypatch):
     assert main([*flags, "--finetune-epochs", "1", "--finetune-stage", "3", "--dry-run"]) == 0
     err = capsys.readouterr().err
-    assert "frozen: 0.0 GB under" in err and "fine-tuned: 0.0 GB under" in err
+    assert "frozen: features of 0.0 GB" in err and "fine-tuned: features of 0.0 GB" in err
+    assert "features are kept in '" in err and "GB free (--feature-cache auto)" in err
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
-    assert main(flags) == 1
+    assert main([*flags, "--feature-cache", "on"]) == 1
     assert "the features take 0.0 GB, but" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+    assert main([*flags, "--dry-run"]) == 0
+    assert "features are made anew for every batch, not kept in '" in capsys.readouterr().err
 
 
 def test_what_was_refused_can_be_mended_in_the_same_output(flags, tmp_path, capsys):

@@ -15,9 +15,10 @@ from captioner.checkpoint import load
 from captioner.data import read_dataset
 from captioner.errors import CheckpointError, TrainingError
 from captioner.evaluation import evaluate
-from captioner.features import read_pixels
+from captioner.learning import Learner
 from captioner.model import new_model
 from captioner.options import DecodingOptions
+from captioner.pixels import read_pixels
 from captioner.preflight import choose_precision
 from captioner.resuming import BEFORE, STATE, store
 from captioner.scoring import score
@@ -212,14 +213,11 @@ def gradient(dataset, folder, **changes):
     settings = config(folder, batch_size=8, **{"mirror": False, "gradient_clip": 1e9, **changes})
     run = Run(model, dataset, dataset, settings, World())
     run._begin()
-    model.double()
-    run.average = Averaged(run.trained, 0.5)
-    run.features = [feature.astype("float64") for feature in run.features]
-    run._annotations = lambda pictures, mirrored: model.encoder.annotate(
-        torch.from_numpy(run.features[0][pictures])
-    )
-    model.train()
-    run._step(list(range(8)), "0")
+    model.double().train()
+    learner, pictures = run.learner, list(range(8))
+    learner.average = Averaged(learner.trained, 0.5)
+    looks = run.features.stream(learner.requests([pictures], "0"))
+    learner.step(pictures, (looked.double() for looked in looks), "0", 0)
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -227,7 +225,7 @@ def test_the_gradient_is_that_of_the_mean_over_words_however_it_is_taken(uneven,
     model = fresh_model(uneven).double().train()
     total, words = 0.0, 0
     for picture in uneven.pictures:
-        pixels = read_pixels(model.encoder, [picture.path], [False])
+        pixels = read_pixels(model.encoder.preprocessing, [picture.path], [False])
         half = model.float().encoder.look(pixels).half()  # as the cache keeps it
         memory = model.double().decoder.remember(model.encoder.annotate(half.double()))
         for text in picture.captions:
@@ -251,14 +249,14 @@ def test_an_interrupt_ends_after_the_step_and_leaves_a_model(drawn_pictures, tmp
     model = fresh_model(dataset)
     steps = []
 
-    step = Run._step
+    step = Learner.step
 
-    def interrupt(run, *batch):
+    def interrupt(learner, *batch):
         steps.append(1)
         os.kill(os.getpid(), signal.SIGINT)
-        return step(run, *batch)
+        return step(learner, *batch)
 
-    monkeypatch.setattr("captioner.training.Run._step", interrupt)
+    monkeypatch.setattr("captioner.learning.Learner.step", interrupt)
     handler = signal.getsignal(signal.SIGINT)
     position = fit(model, dataset, dataset, config(tmp_path))
     assert (position.epoch, position.step, len(steps)) == (0, 1, 1)
@@ -295,10 +293,13 @@ def test_the_best_epoch_is_the_one_that_is_kept(drawn_pictures, tmp_path, monkey
 
 
 def test_precision_is_chosen_by_the_processor(monkeypatch):
+    cpu, half, single = torch.device("cpu"), torch.bfloat16, torch.float32
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": False})
-    assert choose_precision("auto") == "fp32" and choose_precision("bf16") == "bf16"
+    assert choose_precision("auto", cpu) == single and choose_precision("bf16", cpu) == half
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"amx_bf16": True})
-    assert choose_precision("auto") == "bf16" and choose_precision("fp32") == "fp32"
+    assert choose_precision("auto", cpu) == half and choose_precision("fp32", cpu) == single
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: False)
+    assert choose_precision("auto", torch.device("cuda")) == single
 
 
 def test_greedy_validation_is_what_captioning_greedily_gives(drawn_pictures, tmp_path):

@@ -95,13 +95,12 @@ def _rooms(
         for files, mirrored in ((stamps[0], False), (stamps[0], True), (stamps[1], False)):
             if mirrored and not phase.mirror:
                 continue
-            # Layers that have been trained will have weights, and so a file, that nobody knows yet.
-            target = cache_file(encoder, files, folder, dtype, mirrored).with_suffix(
-                ".tuned" * tuned
-            )
+            target = cache_file(encoder, files, folder, dtype, mirrored)
+            # Layers tuned before will have weights, and so a file, that nobody knows yet.
+            there = (target, tuned) in known or (target.exists() and not tuned)
             whole += each * len(files)
-            missing += each * len(files) * (not target.exists() and target not in known)
-            known.add(target)
+            missing += 0 if there else each * len(files)
+            known.add((target, tuned))
         tuned = tuned or phase.stage is not None
         yield phase.name, whole, missing
     encoder.unfreeze(None)

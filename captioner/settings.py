@@ -76,6 +76,7 @@ class TrainingConfig:
     )
     device: str = option("auto", "where it is computed; auto: cuda if there is a GPU", DEVICES)
     precision: str = option("auto", "of the products in training", PRECISIONS)
+    compile: bool = option(False, "compile what is heavy with torch.compile")
     seed: int = option(0, "of the weights, the order of the pictures and the dropout")
     save_every_steps: int = option(
         0, "steps between saved states, besides after each epoch", least=0

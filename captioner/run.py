@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from captioner.compiling import check_compiler
 from captioner.data import CaptionDataset, make_dataset, read_dataset
 from captioner.devices import choose_device
 from captioner.errors import CaptionerError, CheckpointError, DataError
@@ -107,7 +108,10 @@ def train(
         CaptionerError: a file is missing or wrong.
         ValueError: an impossible setting.
     """
-    world = join(choose_device(training.device))
+    device = choose_device(training.device)
+    if training.compile:
+        check_compiler(device)
+    world = join(device)
     train_set, validation_set = read_splits(data)
     # Random weights are a function of the seed too.
     torch.manual_seed(training.seed)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from captioner.card import model_card
 from captioner.checkpoint import WEIGHTS, read_tensors, save
+from captioner.compiling import compiled
 from captioner.data import CaptionDataset
 from captioner.devices import choose_device, random_state
 from captioner.features import Features, open_features
@@ -171,7 +172,7 @@ class Run:
             unit="batch",
             disable=bool(self.world.rank),
         )
-        with closing(looks), bar:
+        with closing(looks), bar, compiled(self.model, config.compile):
             for batch in batches:
                 done = self.position.epoch * self.steps + self.position.step
                 figures = self.learner.step(batch, looks, seed, done)

@@ -30,7 +30,7 @@ LAYERS = [
     "model features report regions rewards phases averaging",
     "checkpoint evaluation results examples journal readable",
     "objectives resuming validation preflight",
-    "card learning",
+    "card learning compiling",
     "training",
     "run explain walk",
     "commands",

@@ -8,8 +8,6 @@ from captioner.options import check_bounds, option
 PRECISIONS = ("auto", "fp32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
 FEATURE_CACHES = ("auto", "on", "off")
-# What runs of old did without saying so in their `run.json`.
-UNSAID = {"feature_cache": "on", "device": "cpu"}
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ LAYERS = [
     "pixels",
     "model features report regions rewards phases averaging",
     "checkpoint evaluation results examples journal readable",
-    "objectives resuming validation preflight",
+    "objectives resuming validation preflight runfile",
     "card learning compiling",
     "training",
     "run explain walk",

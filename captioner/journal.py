@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from tqdm import tqdm
 
-from captioner.errors import CaptionerError, TrainingError
+from captioner.errors import CaptionerError, TrainingError, counted
 from captioner.model import Captioner
 from captioner.scoring import Scores
 from captioner.visual import sheet
@@ -132,8 +132,8 @@ class Journal:
         path = self._folder / "not-a-number.json"
         path.write_text(json.dumps({"step": done, "image_ids": list(ids)}) + "\n")
         raise TrainingError(
-            f"the gradient is no number any more at step {done}; the ids of its {len(ids)} "
-            f"picture{'s' * (len(ids) != 1)} are in {str(path)!r}; begin again in another --output "
+            f"the gradient is no number any more at step {done}; the ids of its "
+            f"{counted(len(ids), 'picture')} are in {str(path)!r}; begin again in another --output "
             "with a lower learning rate, or without these pictures"
         )
 

@@ -11,7 +11,7 @@ import torch
 from captioner.compiling import check_compiler
 from captioner.data import CaptionDataset, make_dataset, read_dataset
 from captioner.devices import choose_device
-from captioner.errors import CaptionerError, CheckpointError, DataError
+from captioner.errors import CaptionerError, CheckpointError, DataError, counted
 from captioner.layouts.prepared import refuse
 from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
@@ -236,8 +236,9 @@ def _summary(model: Captioner, train_set: CaptionDataset, validation_set: Captio
     rows, columns = model.encoder.grid
     captions = sum(len(picture.captions) for picture in train_set.pictures)
     return (
-        f"{len(train_set)} pictures with {captions} captions to learn from, {len(validation_set)} "
-        f"to validate on; {len(model.vocabulary)} words; a grid of {rows} x {columns}"
+        f"{counted(len(train_set), 'picture')} with {counted(captions, 'caption')} to learn from, "
+        f"{len(validation_set)} to validate on; {counted(len(model.vocabulary), 'word')}; "
+        f"a grid of {rows} x {columns}"
     )
 
 

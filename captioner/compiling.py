@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
+from captioner.attention import Attention
 from captioner.errors import TrainingError
 from captioner.model import Captioner
 
@@ -27,12 +28,16 @@ def check_compiler(device: torch.device) -> None:
 
 @contextmanager
 def compiled(model: Captioner, wanted: bool) -> Iterator[None]:
-    """Inside the `with`, the attention and the trained part of the encoder run compiled.
+    """Inside the `with`, attentions and the trained part of the encoder run compiled.
 
     The whole decoder does not: its loop would be compiled once for each length of captions.
     Functions are exchanged and no modules, so that all weights keep their names.
     """
-    heavy = ((model.decoder.attention, "forward"), (model.encoder, "annotate")) if wanted else ()
+    if not wanted:
+        yield
+        return
+    looking = [part for part in model.decoder.modules() if isinstance(part, Attention)]
+    heavy = [*((part, "forward") for part in looking), (model.encoder, "annotate")]
     for part, name in heavy:
         setattr(part, name, torch.compile(getattr(part, name)))
     try:

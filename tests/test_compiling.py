@@ -18,13 +18,13 @@ from captioner.vocabulary import build_vocabulary
 def test_the_model_is_as_it_was_afterwards_and_its_weights_keep_their_names(tiny_model):
     parts = (tiny_model, tiny_model.encoder, tiny_model.decoder, tiny_model.decoder.attention)
     before, names = [set(vars(part)) for part in parts], list(tiny_model.state_dict())
-    with pytest.raises(ZeroDivisionError), compiled(tiny_model, True):
+    with pytest.raises(ZeroDivisionError), compiled(tiny_model, wanted=True):
         assert "forward" in vars(tiny_model.decoder.attention)
         assert "annotate" in vars(tiny_model.encoder)
         assert list(tiny_model.state_dict()) == names
         _ = 1 / 0
     assert [set(vars(part)) for part in parts] == before
-    with compiled(tiny_model, False):
+    with compiled(tiny_model, wanted=False):
         assert [set(vars(part)) for part in parts] == before
 
 

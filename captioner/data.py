@@ -101,16 +101,18 @@ def read_results(
             is empty or no text, or a picture has no reference.
     """
     name, results = str(path), read_list(path)
-    require(name, "results", results, {"image_id": (int, str), "caption": str}, "image_id")
+    require(name, "result", results, {"image_id": (int, str), "caption": str}, "image_id")
     found = [(picture_id(result["image_id"]), result["caption"]) for result in results]
     counts = Counter(key for key, _ in found)
     twice = [key for key, n in counts.items() if n > 1]
-    refuse(name, "pictures with more than one caption", twice)
-    refuse(name, "results for pictures without reference", list(counts.keys() - references.keys()))
+    refuse(name, "picture", "with more than one caption", twice)
+    strays = list(counts.keys() - references.keys())
+    refuse(name, "result", "for pictures without reference", strays)
     if not subset:
         without = [key for key in references if key not in counts]
-        refuse(name, "pictures without a result", without, "--subset scores the others alone")
-    refuse(name, "empty captions", [key for key, text in found if not tokenize(text)])
+        refuse(name, "picture", "without a result", without, "--subset scores the others alone")
+    empty = [key for key, text in found if not tokenize(text)]
+    refuse(name, "caption", "without a word", empty)
     return dict(found)
 
 
@@ -125,7 +127,7 @@ def make_dataset(captions: dict, images: Path, name: str) -> CaptionDataset:
     Raises:
         DataError: there is no picture, one has no caption, or its file is absent.
     """
-    require(name, "images", captions["images"], {"file_name": str}, "id")
+    require(name, "image", captions["images"], {"file_name": str}, "id")
     said = captions_by_picture(captions, name)
     regions = _regions_by_picture(captions, name)
     pictures = tuple(
@@ -139,7 +141,7 @@ def make_dataset(captions: dict, images: Path, name: str) -> CaptionDataset:
         for image in captions["images"]
     )
     absent = [str(picture.path) for picture in pictures if not picture.path.is_file()]
-    refuse(name, "pictures whose file is absent", absent)
+    refuse(name, "picture", "whose file is absent", absent)
     return CaptionDataset(pictures)
 
 
@@ -153,13 +155,14 @@ def captions_by_picture(captions: dict, name: str) -> dict[int | str, list[str]]
         raise DataError(f"there is no picture in {name!r}")
     said: dict[int | str, list[str]] = {image["id"]: [] for image in captions["images"]}
     strays = [a["image_id"] for a in captions["annotations"] if a["image_id"] not in said]
-    refuse(name, "captions of pictures that are not in it", strays)
+    refuse(name, "caption", "of pictures that are not in it", strays)
     for annotation in captions["annotations"]:
         said[annotation["image_id"]].append(annotation["caption"])
-    refuse(name, "pictures without a caption", [key for key, own in said.items() if not own])
+    without = [key for key, own in said.items() if not own]
+    refuse(name, "picture", "without a caption", without)
     # One empty caption among others is scored as the official program does.
     silent = [key for key, own in said.items() if not any(map(tokenize, own))]
-    refuse(name, "pictures whose captions have no word", silent)
+    refuse(name, "picture", "whose captions have no word", silent)
     return said
 
 
@@ -168,7 +171,7 @@ def _regions_by_picture(captions: dict, name: str) -> dict[int | str, list[Regio
     if not captions.get("regions"):
         return regions
     ids = Counter(annotation["id"] for annotation in captions["annotations"])
-    refuse(name, "caption ids that are used twice", [key for key, n in ids.items() if n > 1])
+    refuse(name, "caption id", "used twice", [key for key, n in ids.items() if n > 1])
     places, seen = {}, Counter()
     for annotation in captions["annotations"]:
         picture = annotation["image_id"]
@@ -184,7 +187,8 @@ def _regions_by_picture(captions: dict, name: str) -> dict[int | str, list[Regio
             wrong.append(number)
     refuse(
         name,
-        "wrong regions, counted from 1",
+        "wrong region",
+        "(counted from 1)",
         wrong,
         "each needs the image_id and annotation_id of a caption in the file, start and end among "
         "its words, boxes of four numbers and a kind",

@@ -27,3 +27,8 @@ class TrainingError(CaptionerError):
 
 class DownloadError(CaptionerError):
     """A file that cannot be fetched, or is not what it should be; the sentence says which."""
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things for such a sentence: "1 picture", "2 pictures"."""
+    return f"{number} {thing}{'s' * (number != 1)}"

@@ -83,16 +83,18 @@ class Examples:
         """Shuffled batches of picture indices; the same seed gives the same ones."""
         return bucketed_batches(self.lengths, size, seed)
 
+    def mirrored(self, pictures: Sequence[int], seed: str) -> list[bool]:
+        """Whether left and right are exchanged in each picture: seed and index decide."""
+        return [self._mirror[i] and random.Random(f"{seed}/{i}").random() < 0.5 for i in pictures]
+
     def batch(self, pictures: Sequence[int], seed: str) -> Batch:
         """Puts pictures together.
 
         Args:
             pictures: indices.
-            seed: with the picture it decides whether left and right are exchanged.
+            seed: see `mirrored`.
         """
-        mirrored = [
-            self._mirror[i] and random.Random(f"{seed}/{i}").random() < 0.5 for i in pictures
-        ]
+        mirrored = self.mirrored(pictures, seed)
         inputs = pad_captions([self.captions[i] for i in pictures])
         each = len(inputs) // len(pictures)
         looks = [

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from captioner.caption import Caption, Word, content_words
 from captioner.data import CaptionDataset
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, counted
 from captioner.images import load_image
 from captioner.model import BATCH_SIZE, Captioner
 from captioner.options import DecodingOptions
@@ -133,7 +133,8 @@ def sample(
         caption = model.caption(picture.path, options=options)
         found += examine(model, picture.path, caption, content_words(caption), seed=seed)
     if not found:
-        raise CaptionerError(f"no caption of {len(pictures)} pictures names anything to be seen")
+        many = counted(len(pictures), "picture")
+        raise CaptionerError(f"no caption of {many} names anything to be seen")
     return {"pictures": len(pictures), **summarise(found)}
 
 

@@ -1,8 +1,8 @@
-"""What the frozen part of an encoder makes of pictures, kept in one memory-mapped file.
+"""What the frozen part of an encoder makes of pictures: kept in files, or looked at anew each time.
 
-The file's name is a fingerprint of all that made it: the frozen layers with their weights, the
-preprocessing, the precision, and each picture's path, size and time. What was made otherwise has
-another name.
+A file is memory-mapped. Its name is a fingerprint of all that made it: the frozen layers with their
+weights, the preprocessing, the precision, and each picture's path, size and time. What was made
+otherwise has another name.
 Letters: P pictures.
 """
 
@@ -10,22 +10,107 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
 from captioner.encoder import Encoder
 from captioner.errors import DataError
-from captioner.images import load_image
+from captioner.pixels import Request, read_ahead
+from captioner.world import World
 
 BATCH_SIZE = 16
+
+
+class Features(Protocol):
+    """What `encoder.look` makes of the pictures of a data set."""
+
+    def stream(self, requests: Iterable[Request]) -> Iterator[Tensor]:
+        """Gives (P, ...), float32, on the encoder's device, for each request in turn."""
+
+
+class CachedFeatures:
+    """Read from files that hold every picture.
+
+    Args:
+        files: as `cached_features` gives them: plain, then mirrored if that is ever asked for.
+        device: of the encoder.
+    """
+
+    def __init__(self, files: Sequence[np.ndarray], device: torch.device) -> None:
+        self._files, self._device = files, device
+
+    def stream(self, requests: Iterable[Request]) -> Iterator[Tensor]:
+        """See `Features`."""
+        for pictures, mirrored in requests:
+            looked = np.stack([self._files[turn][i] for i, turn in zip(pictures, mirrored)])
+            yield torch.from_numpy(looked).to(self._device).float()
+
+
+class LiveFeatures:
+    """Looked at whenever they are asked for, while the next pictures are read.
+
+    Args:
+        paths: of all pictures.
+        dtype: that the backbone computes in, float32 or bfloat16.
+    """
+
+    def __init__(self, encoder: Encoder, paths: Sequence[Path], dtype: torch.dtype) -> None:
+        self._encoder, self._paths, self._dtype = encoder, paths, dtype
+
+    def stream(self, requests: Iterable[Request]) -> Iterator[Tensor]:
+        """See `Features`.
+
+        Raises:
+            ImageError: a picture can't be read.
+        """
+        reading = read_ahead(self._encoder.preprocessing, self._paths, requests)
+        with closing(reading):
+            for pixels in reading:
+                yield _look(self._encoder, pixels, self._dtype)
+
+
+def open_features(
+    encoder: Encoder,
+    paths: Sequence[Path],
+    cache: Path | None,
+    *,
+    dtype: torch.dtype,
+    label: str,
+    mirrored: bool,
+    world: World,
+) -> Features:
+    """The features of a split: kept in a cache, and made for it now, if there is one; else live.
+
+    Args:
+        paths: of its pictures.
+        cache: folder of the files; none: they are looked at anew each time.
+        dtype: that the backbone computes in, float32 or bfloat16.
+        label: what to call the pictures in the progress bar.
+        mirrored: mirror images will be wanted too.
+
+    Raises:
+        ImageError: a picture can't be read.
+        DataError: the disk has no room, or the backbone gives no numbers.
+    """
+    if cache is None:
+        return LiveFeatures(encoder, paths, dtype)
+    labels = {False: label} | ({True: f"{label}, mirrored"} if mirrored else {})
+    for turn in (0, 1):  # the first process makes the files, the others find them
+        if min(world.rank, 1) == turn:
+            files = [
+                cached_features(encoder, paths, cache, dtype=dtype, label=text, mirrored=side)
+                for side, text in labels.items()
+            ]
+        world.wait()
+    return CachedFeatures(files, _device(encoder))
 
 
 def cached_features(
@@ -53,9 +138,7 @@ def cached_features(
         ImageError: a picture can't be read.
         DataError: the disk has no room, or the backbone gives no numbers.
     """
-    recipe = _recipe(encoder, paths, dtype, mirrored)
-    fingerprint = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-    target = folder / f"{fingerprint}.npy"
+    target = cache_file(encoder, stamp(paths), folder, dtype, mirrored)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         # Only a whole file gets the name that says it is whole; what a killed process left goes.
@@ -68,17 +151,39 @@ def cached_features(
     return np.load(target, mmap_mode="r")
 
 
-def read_pixels(encoder: Encoder, paths: Sequence[Path], mirrored: Sequence[bool]) -> Tensor:
-    """Pictures as the encoder wants them: (P, 3, height, width).
+def cache_file(
+    encoder: Encoder, stamps: list, folder: Path, dtype: torch.dtype, mirrored: bool
+) -> Path:
+    """The file in which `cached_features` keeps what it gives.
 
-    Raises:
-        ImageError: a picture can't be read.
+    Args:
+        stamps: of the pictures, see `stamp`.
     """
-    made = []
-    for path, turn in zip(paths, mirrored, strict=True):
-        image = load_image(path)
-        made.append(encoder.preprocessing(ImageOps.mirror(image) if turn else image)[0])
-    return torch.from_numpy(np.stack(made))
+    weights = hashlib.sha256()
+    for name, tensor in encoder.frozen_state().items():
+        weights.update(name.encode())
+        weights.update(tensor.cpu().contiguous().numpy().tobytes())
+    recipe = {
+        "weights": weights.hexdigest(),
+        "preprocessing": asdict(encoder.preprocessing),
+        "backbone": type(encoder.backbone.network).__name__,
+        "dtype": str(dtype),
+        "mirrored": mirrored,
+        "files": stamps,
+    }
+    fingerprint = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
+    return folder / f"{fingerprint}.npy"
+
+
+def stamp(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
+    """Path, size and time of each file."""
+    return [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+
+
+def free_room(folder: Path) -> int:
+    """Free bytes on the disk of a folder, which need not be there yet."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    return shutil.disk_usage(there).free
 
 
 def check_room(folder: Path, need: int) -> None:
@@ -91,12 +196,11 @@ def check_room(folder: Path, need: int) -> None:
     Raises:
         DataError: there is too little room.
     """
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(there).free
+    free = free_room(folder)
     if need > free:
         raise DataError(
             f"the features take {need / 1e9:.1f} GB, but {str(folder)!r} has "
-            f"{free / 1e9:.1f} GB free; give another folder with --cache"
+            f"{free / 1e9:.1f} GB free; give another folder with --cache, or --feature-cache off"
         )
 
 
@@ -108,24 +212,17 @@ def _compute(
     label: str,
     mirrored: bool,
 ) -> None:
-    batches = [paths[i : i + BATCH_SIZE] for i in range(0, len(paths), BATCH_SIZE)]
+    batches = [range(i, min(i + BATCH_SIZE, len(paths))) for i in range(0, len(paths), BATCH_SIZE)]
+    requests = ((batch, [mirrored] * len(batch)) for batch in batches)
     features = None
-    # One thread reads the next pictures while the backbone looks at these.
-    with ThreadPoolExecutor(1) as reader:
-        pending = reader.submit(read_pixels, encoder, batches[0], [mirrored] * len(batches[0]))
-        for number, batch in enumerate(tqdm(batches, f"features of {label}", unit="batch")):
-            pixels = pending.result()
-            if number + 1 < len(batches):
-                after = batches[number + 1]
-                pending = reader.submit(read_pixels, encoder, after, [mirrored] * len(after))
-            with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
-                made = encoder.look(pixels).float().numpy()
+    with closing(read_ahead(encoder.preprocessing, paths, requests)) as pixels:
+        for batch in tqdm(batches, f"features of {label}", unit="batch"):
+            made = _look(encoder, next(pixels), dtype).cpu().numpy()
             if features is None:
                 features = _allocate(part, (len(paths), *made.shape[1:]))
-            first = number * BATCH_SIZE
-            features[first : first + len(batch)] = made
-            if not np.isfinite(features[first : first + len(batch)]).all():
-                named = ", ".join(str(path) for path in batch[:3])
+            features[batch.start : batch.stop] = made
+            if not np.isfinite(features[batch.start : batch.stop]).all():
+                named = ", ".join(str(paths[i]) for i in batch[:3])
                 raise DataError(f"the backbone gives no numbers for one of {named}, ...")
     features.flush()
 
@@ -139,17 +236,11 @@ def _allocate(part: Path, shape: tuple[int, ...]) -> np.ndarray:
     return features
 
 
-def _recipe(encoder: Encoder, paths: Sequence[Path], dtype: torch.dtype, mirrored: bool) -> dict:
-    weights = hashlib.sha256()
-    for name, tensor in encoder.frozen_state().items():
-        weights.update(name.encode())
-        weights.update(tensor.contiguous().numpy().tobytes())
-    files = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
-    return {
-        "weights": weights.hexdigest(),
-        "preprocessing": asdict(encoder.preprocessing),
-        "backbone": type(encoder.backbone.network).__name__,
-        "dtype": str(dtype),
-        "mirrored": mirrored,
-        "files": files,
-    }
+def _look(encoder: Encoder, pixels: Tensor, dtype: torch.dtype) -> Tensor:
+    device = _device(encoder)
+    with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+        return encoder.look(pixels.to(device)).float()
+
+
+def _device(encoder: Encoder) -> torch.device:
+    return next(encoder.parameters()).device

@@ -5,15 +5,18 @@ curves with every step, and some pictures with their maps.
 """
 
 import json
+import sys
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+from tqdm import tqdm
 
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, TrainingError, counted
 from captioner.model import Captioner
+from captioner.scoring import Scores
 from captioner.visual import sheet
 
 METRICS = "metrics.jsonl"
@@ -80,8 +83,30 @@ class Journal:
         for name, value in figures.items() if self._board else ():
             self._board.add_scalar(f"step/{name}", value, done)
 
-    def epoch(self, done: int, line: Mapping[str, Any]) -> None:
-        """Notes the end of an epoch: one line of JSON, and its numbers as curves."""
+    def epoch(
+        self,
+        done: int,
+        phase: str,
+        number: int,
+        seconds: float,
+        *,
+        training: Mapping[str, float],
+        validation: Scores,
+    ) -> None:
+        """Notes the end of an epoch: a line of JSON, its numbers as curves, the best two on stderr.
+
+        Args:
+            done: steps of the whole training so far.
+            number: of the epoch in its phase, from 1.
+            training: means over its steps.
+        """
+        line = {
+            "phase": phase,
+            "epoch": number,
+            "seconds": round(seconds, 1),
+            "training": dict(training),
+            "validation": validation.as_dict(),
+        }
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / METRICS).open("a") as metrics:
             metrics.write(json.dumps(line) + "\n")
@@ -89,6 +114,28 @@ class Journal:
             for name, value in _numbers(line):
                 self._board.add_scalar(f"epoch/{name}", value, done)
             self._board.flush()
+        grounding = validation.grounding
+        told = f", pointing {grounding.pointing:.1f}" if grounding else ""
+        tqdm.write(
+            f"{phase}, epoch {number}: validation BLEU-4 {validation.bleu.values[3]:.2f}, "
+            f"CIDEr {validation.cider:.2f}{told} (0-100)",
+            file=sys.stderr,
+        )
+
+    def not_a_number(self, done: int, ids: Sequence[int | str]) -> NoReturn:
+        """Ends a training whose gradient is no number, and says with which pictures.
+
+        Raises:
+            TrainingError: always.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / "not-a-number.json"
+        path.write_text(json.dumps({"step": done, "image_ids": list(ids)}) + "\n")
+        raise TrainingError(
+            f"the gradient is no number any more at step {done}; the ids of its "
+            f"{counted(len(ids), 'picture')} are in {str(path)!r}; begin again in another --output "
+            "with a lower learning rate, or without these pictures"
+        )
 
     def pictures(self, done: int, model: Captioner, paths: list[Path]) -> None:
         """Shows what the model says of some pictures, and where it looks, if anybody watches."""

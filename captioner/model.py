@@ -22,7 +22,7 @@ from captioner.decoding import Hypothesis, beam_search
 from captioner.encoder import Encoder, Preprocessing, plan_preprocessing
 from captioner.geometry import RESIZES, Geometry
 from captioner.images import load_image
-from captioner.options import DecodingOptions, option
+from captioner.options import DecodingOptions, check_bounds, option
 from captioner.tokenizer import tokenize
 from captioner.vocabulary import SPECIAL, Vocabulary
 
@@ -36,40 +36,26 @@ class ModelConfig:
 
     backbone: str = option("tf_efficientnet_lite2", "name of a timm model")
     stage: int = option(
-        -1, "stage of the backbone to stop after; -1: the last layer before pooling"
+        -1, "stage of the backbone to stop after; -1: the last layer before pooling", least=-1
     )
-    image_size: int = option(256, "height and width in pixels that pictures are fitted to")
+    image_size: int = option(256, "height and width in pixels that pictures are fitted to", least=1)
     resize: str = option("squash", "how pictures are fitted", RESIZES)
     annotation_dim: int = option(
-        512, "size that annotations are projected to; 0: the backbone's own"
+        512, "size that annotations are projected to; 0: the backbone's own", least=0
     )
-    encoder_layers: int = option(0, "layers in which the cells look at each other")
+    encoder_layers: int = option(0, "layers in which the cells look at each other", least=0)
     decoder: str = option("lstm", "what writes the caption", DECODERS)
-    decoder_layers: int = option(2, "layers of a transformer decoder")
+    decoder_layers: int = option(2, "layers of a transformer decoder", least=1)
     attention: str = option("soft", "how it looks", ATTENTIONS)
-    heads: int = option(8, "of multi-head attention and of self-attention")
+    heads: int = option(8, "of multi-head attention and of self-attention", least=1)
     word_query: bool = option(True, "lstm: look with the word before too; the paper does not")
-    embedding_dim: int = option(512, "size of a word's vector")
-    hidden_dim: int = option(512, "size of the decoder's state")
-    attention_dim: int = option(512, "size of the attention's inner layer")
-    dropout: float = option(0.5, "share of values dropped while training")
+    embedding_dim: int = option(512, "size of a word's vector", least=1)
+    hidden_dim: int = option(512, "size of the decoder's state", least=1)
+    attention_dim: int = option(512, "size of the attention's inner layer", least=1)
+    dropout: float = option(0.5, "share of values dropped while training", least=0, below=1)
 
     def __post_init__(self) -> None:
-        for name in (
-            "image_size",
-            "decoder_layers",
-            "heads",
-            "embedding_dim",
-            "hidden_dim",
-            "attention_dim",
-        ):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name, least in (("stage", -1), ("annotation_dim", 0), ("encoder_layers", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be from 0 to below 1, not {self.dropout}")
+        check_bounds(self)
 
 
 class Captioner(nn.Module):

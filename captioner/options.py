@@ -1,7 +1,7 @@
 """Command-line flags from the fields of a config dataclass, and back.
 
-Each field has a default and, in its metadata, one line of `help` and perhaps `choices`. The flag is
-the field's name with dashes; a switch that is on by default is turned off with `--no-`.
+Each field has a default and, in its metadata, one line of `help` and perhaps `choices` or bounds.
+The flag is the field's name with dashes; a switch that is on by default is turned off with `--no-`.
 """
 
 import argparse
@@ -12,9 +12,55 @@ from typing import Any, TypeVar
 Config = TypeVar("Config")
 
 
-def option(default: Any, help: str, choices: Iterable[str] | None = None) -> Any:
-    """A dataclass field that is also a command-line flag."""
-    return field(default=default, metadata={"help": help, "choices": choices})
+@dataclass(frozen=True)
+class Bounds:
+    """What a number may be: `least` and `most` may be reached, `above` and `below` may not."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def hold(self, value: float) -> bool:
+        """Whether a number is inside; NaN never is."""
+        return (
+            (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        if self.most is None and self.below is None:
+            return f"above {self.above}" if self.least is None else f"at least {self.least}"
+        highest = f"below {self.below}" if self.most is None else f"{self.most}"
+        return f"from {self.least} to {highest}"
+
+
+def option(
+    default: Any, help: str, choices: Iterable[str] | None = None, **bounds: float | None
+) -> Any:
+    """A dataclass field that is also a command-line flag.
+
+    Args:
+        help: one line.
+        choices: what a text may be.
+        bounds: of a number, see `Bounds`; the config has them checked by `check_bounds`.
+    """
+    own = Bounds(**bounds) if bounds else None
+    return field(default=default, metadata={"help": help, "choices": choices, "bounds": own})
+
+
+def check_bounds(config: Any) -> None:
+    """Refuses a config with a number outside the bounds of its field.
+
+    Raises:
+        ValueError: there is one.
+    """
+    for item in fields(config):
+        value, bounds = getattr(config, item.name), item.metadata["bounds"]
+        if bounds and not bounds.hold(value):
+            raise ValueError(f"{item.name} must be {bounds}, not {value}")
 
 
 def add_options(parser: argparse.ArgumentParser, config: type, title: str) -> None:
@@ -52,22 +98,17 @@ def from_arguments(config: type[Config], arguments: argparse.Namespace) -> Confi
 class DecodingOptions:
     """How captions are decoded. It is here because the commands need it before torch is loaded."""
 
-    beam_size: int = option(5, "captions kept alive at each step; 1 is greedy")
-    max_length: int = option(30, "longest caption in words")
+    # The upper ends are far beyond use; without them a slip of the hand fills the memory.
+    beam_size: int = option(5, "captions kept alive at each step; 1 is greedy", least=1, most=1000)
+    max_length: int = option(30, "longest caption in words", least=1, most=1000)
     # Of 0, 0.5, 0.7, 0.8 and 1 the best for BLEU-4 of the model in the package on Flickr8k dev.
     length_penalty: float = option(
-        0.7, "log probability is divided by length ** this; 0 prefers short captions"
+        0.7,
+        "log probability is divided by length ** this; 0 prefers short captions",
+        least=0,
+        most=10,
     )
-    considered: int = option(5, "next-best words kept for each word")
+    considered: int = option(5, "next-best words kept for each word", least=0, most=1000)
 
     def __post_init__(self) -> None:
-        # The upper ends are far beyond use; without them a slip of the hand fills the memory.
-        for name, low, high in (
-            ("beam_size", 1, 1000),
-            ("max_length", 1, 1000),
-            ("length_penalty", 0, 10),
-            ("considered", 0, 1000),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name} must be from {low} to {high}, not {value}")
+        check_bounds(self)

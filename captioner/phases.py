@@ -1,6 +1,7 @@
 """The phases of a training: which layers learn, from what, how fast and for how long."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from captioner.settings import TrainingConfig
@@ -66,6 +67,15 @@ def plan(config: TrainingConfig) -> tuple[Phase, ...]:
         ),
     )
     return tuple(phase for phase in phases if phase.epochs)
+
+
+def finished(phases: Sequence[Phase], number: int, epoch: int) -> list[tuple[str, int]]:
+    """The name and number, from 1, of every epoch before `epoch` of the phase `number`."""
+    return [
+        (phase.name, past + 1)
+        for place, phase in enumerate(phases[: number + 1])
+        for past in range(phase.epochs if place < number else epoch)
+    ]
 
 
 def rate(done: int, steps: int, warm_up: float) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from captioner.data import CaptionDataset
-from captioner.errors import DataError, ImageError
+from captioner.errors import DataError, ImageError, counted
 from captioner.images import load_image
 from captioner.records import SHOWN
 
@@ -40,7 +40,7 @@ def leave_out_unreadable(
     if not faults:
         return dataset, ""
     shown = "; ".join(list(faults.values())[:SHOWN]) + ("; ..." if len(faults) > SHOWN else "")
-    told = f"{len(faults)} of {len(dataset)} {name} pictures can't be read: {shown}"
+    told = f"{len(faults)} of {counted(len(dataset), f'{name} picture')} can't be read: {shown}"
     if len(faults) > most * len(dataset):
         raise DataError(f"{told}; mend or remove them, or raise --max-bad-images")
     pictures = tuple(p for p in dataset.pictures if p.path not in faults)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pycocotools.coco import COCO
 
-from captioner.errors import DataError
+from captioner.errors import DataError, counted
 
 SHOWN = 5
 _KINDS = {int: "a whole number", str: "a text"}
@@ -39,15 +39,15 @@ def read_captions(path: Path) -> dict:
             raise DataError(f"{name!r} is no COCO captions JSON: it has no list of {part}")
     if not isinstance(captions.get("regions", []), list):
         raise DataError(f"{name!r} has regions that are no list")
-    require(name, "images", captions["images"], {"id": (int, str)}, "id")
+    require(name, "image", captions["images"], {"id": (int, str)}, "id")
     kinds = {"image_id": (int, str), "caption": str}
-    require(name, "annotations", captions["annotations"], kinds, "image_id")
+    require(name, "annotation", captions["annotations"], kinds, "image_id")
     for image in captions["images"]:
         image["id"] = picture_id(image["id"])
     for annotation in captions["annotations"]:
         annotation["image_id"] = picture_id(annotation["image_id"])
     counts = Counter(image["id"] for image in captions["images"])
-    refuse(name, "ids used by several pictures", [key for key, n in counts.items() if n > 1])
+    refuse(name, "id", "used by several pictures", [key for key, n in counts.items() if n > 1])
     return captions
 
 
@@ -87,7 +87,7 @@ def require(
 
     Args:
         source: what to call their file.
-        what: what to call them, in the plural.
+        what: what to call one of them.
         kinds: what each name's value may be.
         key: the name that tells one from another.
     """
@@ -100,17 +100,27 @@ def require(
             or not isinstance(entry.get(name), kind)
         ]
         wanted = kind if isinstance(kind, tuple) else (kind,)
-        refuse(source, f"{what} whose {name} isn't {' or '.join(_KINDS[k] for k in wanted)}", wrong)
+        fault = f"whose {name} isn't {' or '.join(_KINDS[k] for k in wanted)}"
+        refuse(source, what, fault, wrong)
 
 
-def refuse(source: str, fault: str, found: Sequence, mend: str = "") -> None:
-    """Raises DataError with the number of things at fault and the first few, if there are any."""
+def refuse(source: str, thing: str, fault: str, found: Sequence, mend: str = "") -> None:
+    """Raises DataError with the number of things at fault and the first few, if there are any.
+
+    Args:
+        source: what to call their file.
+        thing: what to call one of them.
+        fault: what is wrong with them.
+        found: those it is wrong with.
+        mend: what to do about it.
+    """
     if found:
         # As Python writes texts: a line break or a blank in an id must be seen as one.
         shown = ", ".join(repr(x) if isinstance(x, str) else str(x) for x in found[:SHOWN])
         more = ", ..." if len(found) > SHOWN else ""
         raise DataError(
-            f"{source!r} has {len(found)} {fault}: {shown}{more}" + (f"; {mend}" if mend else "")
+            f"{source!r} has {counted(len(found), thing)} {fault}: {shown}{more}"
+            + (f"; {mend}" if mend else "")
         )
 
 

@@ -6,7 +6,7 @@ the two is whole.
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from captioner.averaging import Averaged
 from captioner.checkpoint import write_tensors
+from captioner.devices import set_random_state
 from captioner.errors import CheckpointError
 
 STATE, BEFORE = "state.safetensors", "state.before.safetensors"
@@ -81,13 +82,13 @@ def store(
     model: nn.Module,
     optimizer: torch.optim.Adam,
     average: Averaged,
-    random_states: Sequence[Tensor],
+    random_states: Sequence[Mapping[str, Tensor]],
 ) -> None:
     """Writes everything as one file, renamed when whole; the one before it stays.
 
     Args:
         made_from: a fingerprint of the data and of whatever else must not change.
-        random_states: of each process.
+        random_states: of each process, see `devices.random_state`.
 
     Raises:
         OSError: the disk is full.
@@ -97,7 +98,8 @@ def store(
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
     tensors |= {f"average.{index}": tensor for index, tensor in enumerate(average.values)}
-    tensors |= {f"random.{rank}": state for rank, state in enumerate(random_states)}
+    for rank, state in enumerate(random_states):
+        tensors |= {_generator(rank, kind): own for kind, own in state.items()}
     contiguous = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
     part = folder / f"{STATE}.part"
     about = {"position": json.dumps(asdict(position)), "made_from": made_from}
@@ -156,9 +158,16 @@ def put_back_model(state: State, model: nn.Module) -> None:
 
 
 def put_back_rest(
-    state: State, optimizer: torch.optim.Adam, average: Averaged, rank: int = 0
+    state: State,
+    optimizer: torch.optim.Adam,
+    average: Averaged,
+    device: torch.device,
+    rank: int = 0,
 ) -> None:
     """Gives the optimiser, the average and this process's random numbers what they had.
+
+    Args:
+        device: that the run is on, as before.
 
     Raises:
         CheckpointError: it is of a run with other settings.
@@ -169,12 +178,18 @@ def put_back_rest(
         moments.setdefault(int(index), {})[moment] = tensor
     values = [_part(state, "average.").get(str(i)) for i in range(len(average.values))]
     shapes = [None if value is None else value.shape for value in values]
-    if shapes != [value.shape for value in average.values] or f"random.{rank}" not in state.tensors:
+    generators = {kind: state.tensors.get(_generator(rank, kind)) for kind in {"cpu", device.type}}
+    if shapes != [v.shape for v in average.values] or any(g is None for g in generators.values()):
         raise CheckpointError(f"the state {str(state.path)!r} is of a run with other settings")
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     for own, value in zip(average.values, values, strict=True):
         own.copy_(value)
-    torch.set_rng_state(state.tensors[f"random.{rank}"])
+    set_random_state(generators, device)
+
+
+def _generator(rank: int, kind: str) -> str:
+    """The name of a process's random state; runs of old had the processor's alone."""
+    return f"random.{rank}" if kind == "cpu" else f"random.{rank}.{kind}"
 
 
 def _part(state: State, prefix: str) -> dict[str, Tensor]:

@@ -1,34 +1,32 @@
 """What `train.py` does: from flags to data, vocabulary, model and a training run."""
 
 import argparse
-import json
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
+from captioner.compiling import check_compiler
 from captioner.data import CaptionDataset, make_dataset, read_dataset
-from captioner.errors import CaptionerError, CheckpointError, DataError
+from captioner.devices import choose_device
+from captioner.errors import CaptionerError, CheckpointError, DataError, counted
 from captioner.layouts.prepared import refuse
 from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
 from captioner.phases import plan
-from captioner.preflight import check_phases
+from captioner.preflight import settle
 from captioner.prepare import LAYOUTS
 from captioner.readable import leave_out_unreadable
 from captioner.recipes import RECIPES
 from captioner.resuming import BEFORE, STATE
+from captioner.runfile import RUN, check_vocabulary, read_run, write_run
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
 from captioner.training import fit
-from captioner.vocabulary import Vocabulary, build_vocabulary
+from captioner.vocabulary import build_vocabulary
 from captioner.world import World, join
-
-RUN, VOCABULARY = "run.json", "vocabulary.json"
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,12 @@ class DataConfig:
     min_count: int = option(5, "how often a word must be seen to be learnt")
     pretrained: bool = option(True, "start the backbone from ImageNet weights")
     backbone_weights: str = option("", "file of backbone weights to start from")
+
+    def anywhere(self) -> "DataConfig":
+        """The same with whole paths: a run can be resumed from another folder."""
+        names = ("train_annotations", "validation_annotations", "images", "root")
+        given = [name for name in (*names, "backbone_weights") if getattr(self, name)]
+        return replace(self, **{name: str(Path(getattr(self, name)).resolve()) for name in given})
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,8 +72,12 @@ def main(argv: list[str] | None = None) -> int:
         given = {name: from_arguments(kind, arguments) for name, (kind, _) in _CONFIGS.items()}
         if arguments.resume and _settings_given(argv):
             parser.error("--resume goes on with the run as it was started: give no other setting")
-        configs = _read_run(arguments.resume) if arguments.resume else given
-        return train(**configs, resume=bool(arguments.resume), dry_run=arguments.dry_run)
+        if arguments.resume:
+            kinds = {name: kind for name, (kind, _) in _CONFIGS.items()}
+            # The folder may have been moved since.
+            given = read_run(arguments.resume / "training", kinds)
+            given["training"] = replace(given["training"], output=str(arguments.resume))
+        return train(**given, resume=bool(arguments.resume), dry_run=arguments.dry_run)
     except ValueError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
@@ -106,7 +114,10 @@ def train(
         CaptionerError: a file is missing or wrong.
         ValueError: an impossible setting.
     """
-    world = join()
+    device = choose_device(training.device)
+    if training.compile:
+        check_compiler(device)
+    world = join(device)
     train_set, validation_set = read_splits(data)
     # Random weights are a function of the seed too.
     torch.manual_seed(training.seed)
@@ -122,9 +133,10 @@ def train(
             f"go on with --resume {training.output}, or give another --output"
         )
     if resume:
-        _check_vocabulary(folder, captioner.vocabulary)
-    for sentence in check_phases(captioner, train_set, training):
-        say(sentence)
+        check_vocabulary(folder, captioner.vocabulary)
+    else:
+        training, told = settle(captioner, train_set, validation_set, training, world)
+        say("\n".join(told))
     if dry_run:
         return 0
     train_set, validation_set = _readable(train_set, validation_set, training, world)
@@ -132,7 +144,8 @@ def train(
         say("stopped before its first saved state: it starts again")
         resume = False
     elif not resume and not world.rank:
-        _begin_run(folder, captioner.vocabulary, data, model, training)
+        configs = {"data": data.anywhere(), "model": model, "training": training}
+        write_run(folder, captioner.vocabulary, configs)
     position = fit(captioner, train_set, validation_set, training, resume=resume)
     if position.phase < len(plan(training)):
         say(f"stopped; go on with --resume {training.output}")
@@ -193,53 +206,6 @@ def build(data: DataConfig, config: ModelConfig, train_set: CaptionDataset) -> C
     )
 
 
-def _begin_run(
-    folder: Path,
-    vocabulary: Vocabulary,
-    data: DataConfig,
-    model: ModelConfig,
-    training: TrainingConfig,
-) -> None:
-    """Writes down what the run is made of and by what."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # Whole paths: a run can be resumed from another folder.
-    for name in (
-        *("train_annotations", "validation_annotations"),
-        *("images", "root", "backbone_weights"),
-    ):
-        if getattr(data, name):
-            data = replace(data, **{name: str(Path(getattr(data, name)).resolve())})
-    configs = {"data": asdict(data), "model": asdict(model), "training": asdict(training)}
-    made_by = {
-        "command": sys.argv,
-        "versions": {name: version(name) for name in ("captioner", "torch", "timm")},
-        "commit": _commit(),
-    }
-    vocabulary.save(folder / VOCABULARY)
-    part = folder / f"{RUN}.part"
-    part.write_text(json.dumps({**configs, "made_by": made_by}, indent=2) + "\n")
-    part.replace(folder / RUN)
-
-
-def _commit() -> str | None:
-    """The git commit of this code, if it is under git."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
-    began = Vocabulary.load(folder / VOCABULARY)
-    if began.words != vocabulary.words:
-        changed = len(set(began.words) ^ set(vocabulary.words))
-        raise CheckpointError(
-            f"the training captions give other words than when {str(folder.parent)!r} began: "
-            f"{changed} differ, or their order; put the captions back as they were"
-        )
-
-
 def _readable(
     train_set: CaptionDataset,
     validation_set: CaptionDataset,
@@ -266,23 +232,13 @@ def _speaker(world: World) -> Callable[[str], None]:
     return lambda text: None if world.rank else print(text, file=sys.stderr)
 
 
-def _read_run(folder: Path) -> dict:
-    path = folder / "training" / RUN
-    try:
-        saved = json.loads(path.read_text())
-        configs = {name: kind(**saved[name]) for name, (kind, _) in _CONFIGS.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"there is no run to resume in {str(folder)!r}: {error}") from error
-    # The folder may have been moved since.
-    return {**configs, "training": replace(configs["training"], output=str(folder))}
-
-
 def _summary(model: Captioner, train_set: CaptionDataset, validation_set: CaptionDataset) -> str:
     rows, columns = model.encoder.grid
     captions = sum(len(picture.captions) for picture in train_set.pictures)
     return (
-        f"{len(train_set)} pictures with {captions} captions to learn from, {len(validation_set)} "
-        f"to validate on; {len(model.vocabulary)} words; a grid of {rows} x {columns}"
+        f"{counted(len(train_set), 'picture')} with {counted(captions, 'caption')} to learn from, "
+        f"{len(validation_set)} to validate on; {counted(len(model.vocabulary), 'word')}; "
+        f"a grid of {rows} x {columns}"
     )
 
 

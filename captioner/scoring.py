@@ -9,7 +9,7 @@ from itertools import chain
 
 import numpy as np
 
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, counted
 from captioner.metrics.bleu import BleuScore, bleu, bleu_counts, bleu_values
 from captioner.metrics.bootstrap import ROUNDS, Comparison, compare, draw_rounds, interval
 from captioner.metrics.cider import CiderD
@@ -149,7 +149,8 @@ def score(
     """
     if captions.keys() != references.keys():
         other = sorted(captions.keys() ^ references.keys(), key=str)
-        raise ValueError(f"{len(other)} pictures lack a caption or references, first {other[0]}")
+        many = counted(len(other), "picture")
+        raise ValueError(f"no caption or no reference for {many}, first {other[0]}")
     wanted = {key: [tokenize(text) for text in own] for key, own in references.items()}
     hypotheses = {key: tokenize(captions[key]) for key in wanted}
     pairs = list(wanted.values()), list(hypotheses.values())

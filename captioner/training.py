@@ -1,34 +1,27 @@
-"""Trains a captioner, phase after phase, and keeps the best.
+"""Trains a captioner, phase after phase, and keeps the best: validates, stores, stops, goes on."""
 
-In each phase the frozen layers have looked at every picture once and for all (`features`); what is
-trained goes on from there. Letters: P pictures, D annotation size, L locations.
-"""
-
-import json
 import math
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from captioner.averaging import Averaged
 from captioner.card import model_card
 from captioner.checkpoint import WEIGHTS, read_tensors, save
+from captioner.compiling import compiled
 from captioner.data import CaptionDataset
-from captioner.errors import TrainingError
-from captioner.examples import Examples
-from captioner.features import cached_features
+from captioner.devices import choose_device, random_state
+from captioner.features import Features, open_features
 from captioner.interrupts import deferred_interrupt
 from captioner.journal import Journal, Tally
+from captioner.learning import Learner
 from captioner.model import Captioner
-from captioner.objectives import OBJECTIVES
-from captioner.phases import Phase, plan, rate
-from captioner.preflight import DTYPES, choose_precision, fingerprint
+from captioner.phases import Phase, finished, plan
+from captioner.preflight import choose_precision, fingerprint, settle
 from captioner.resuming import Position, put_back_model, put_back_rest, read_state, store
 from captioner.settings import TrainingConfig
 from captioner.validation import validate
@@ -64,7 +57,8 @@ def fit(
         CheckpointError: there is nothing to resume, or it is broken.
         TrainingError: the loss is no number any more.
     """
-    run = Run(model, train_set, validation_set, config, join())
+    world = join(choose_device(config.device))
+    run = Run(model, train_set, validation_set, config, world)
     run.train(resume=resume)
     model.eval()
     return run.position
@@ -81,15 +75,18 @@ class Run:
         config: TrainingConfig,
         world: World,
     ) -> None:
-        self.model, self.config, self.world = model, config, world
+        if config.feature_cache == "auto":
+            config, _ = settle(model, train_set, validation_set, config, world)
+        self.device = choose_device(config.device)
+        self.model, self.config, self.world = model.to(self.device), config, world
         self.train_set, self.validation_set = train_set, validation_set
         self.output = Path(config.output)
         self.folder = self.output / "training"
         self.position, self.phases = Position(), plan(config)
         self.steps = math.ceil(len(train_set) / config.batch_size)
-        self.dtype = DTYPES[choose_precision(config.precision)]
+        self.dtype = choose_precision(config.precision, self.device)
         self.saved_at = time.monotonic()
-        self.made_from = fingerprint(train_set, validation_set, world, self.dtype)
+        self.made_from = fingerprint(train_set, validation_set, config, world)
 
     def train(self, *, resume: bool) -> None:
         """Runs the phases that are left, until their end or an interrupt."""
@@ -123,23 +120,17 @@ class Run:
 
     def _begin(self) -> None:
         """Gets everything ready that belongs to the phase at hand."""
-        model, phase, config = self.model, self.phase, self.config
-        model.encoder.unfreeze(phase.stage)
-        tuned = [p for p in model.encoder.backbone.parameters() if p.requires_grad]
-        known = set(map(id, tuned))
-        others = [p for p in model.parameters() if p.requires_grad and id(p) not in known]
-        self.trained = others + tuned
-        rates = ((others, phase.learning_rate), (tuned, phase.encoder_learning_rate))
-        groups = [{"params": part, "lr": lr, "highest": lr} for part, lr in rates if part]
-        self.optimizer = torch.optim.Adam(groups)
-        self.average = Averaged(self.trained, config.average_decay)
-        self.examples = Examples(
-            self.train_set, model.vocabulary, model.encoder.preprocessing, mirror=phase.mirror
+        phase = self.phase
+        self.learner = Learner(
+            self.model,
+            self.train_set,
+            phase,
+            self.config,
+            steps=phase.epochs * self.steps,
+            dtype=self.dtype,
+            world=self.world,
         )
-        self.objective = OBJECTIVES[phase.objective](config, self.examples, self.train_set)
-        self.features = [self._features(self.train_set, "training pictures", False)]
-        if phase.mirror:
-            self.features.append(self._features(self.train_set, "mirrored pictures", True))
+        self.features = self._features(self.train_set, "training pictures", phase.mirror)
         self.validation_features = self._features(self.validation_set, "validation pictures", False)
 
     def _next_phase(self) -> None:
@@ -160,34 +151,34 @@ class Run:
         if self.position.phase == len(self.phases):
             return
         self._begin()
-        put_back_rest(state, self.optimizer, self.average, self.world.rank)
+        learner = self.learner
+        put_back_rest(state, learner.optimizer, learner.average, self.device, self.world.rank)
         if not self.world.rank:
-            done = [
-                (phase.name, epoch + 1)
-                for number, phase in enumerate(self.phases[: self.position.phase + 1])
-                for epoch in range(phase.epochs)
-                if number < self.position.phase or epoch < self.position.epoch
-            ]
-            self.journal.rewind(done)
+            self.journal.rewind(finished(self.phases, self.position.phase, self.position.epoch))
 
     def _epoch(self, interrupted: threading.Event) -> None:
         """Trains the rest of the epoch at hand, validates, keeps the model if it is the best."""
         config, position, started = self.config, self.position, time.monotonic()
         # The order of an epoch follows from its number: there is nothing to store.
         seed = f"{config.seed}/{position.phase}/{position.epoch}"
-        batches = self.examples.batches(config.batch_size, seed)[position.step :]
+        batches = self.learner.examples.batches(config.batch_size, seed)[position.step :]
+        looks = self.features.stream(self.learner.requests(batches, seed))
         self.model.train()
         tally = Tally()
-        label = f"{self.phase.name}, epoch {position.epoch + 1}/{self.phase.epochs}"
-        with tqdm(
+        bar = tqdm(
             total=self.steps,
             initial=position.step,
-            desc=label,
+            desc=f"{self.phase.name}, epoch {position.epoch + 1}/{self.phase.epochs}",
             unit="batch",
             disable=bool(self.world.rank),
-        ) as bar:
+        )
+        with closing(looks), bar, compiled(self.model, config.compile):
             for batch in batches:
-                figures = self._step(batch, seed)
+                done = self.position.epoch * self.steps + self.position.step
+                figures = self.learner.step(batch, looks, seed, done)
+                if figures is None:
+                    ids = [self.train_set.pictures[i].id for i in batch]
+                    self.journal.not_a_number(self._done(), ids)
                 tally.add(figures)
                 means = {name: total / n for name, (total, n) in figures.items() if n}
                 self.journal.step(self._done(), means)
@@ -204,53 +195,12 @@ class Run:
             self._finish_epoch(tally, time.monotonic() - started)
         elif self.position.best < 0 and not self.world.rank:
             # An unscored model is better than none.
-            with self.average.in_place():
+            with self.learner.average.in_place():
                 save(self.model, self.output, model_card(self.model, None))
         self._store()
 
-    def _step(self, pictures: list[int], seed: str) -> dict[str, tuple[float, float]]:
-        """One update; gives its figures."""
-        phase, config = self.phase, self.config
-        done = self.position.epoch * self.steps + self.position.step
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["highest"] * rate(done, phase.epochs * self.steps, config.warm_up)
-        self.optimizer.zero_grad(set_to_none=True)
-        words, tally, broken = 0, Tally(), False
-        share = self.world.share(pictures)
-        size = math.ceil(len(share) / config.accumulate) if share else 1
-        for first in range(0, len(share), size):
-            batch = self.examples.batch(share[first : first + size], seed)
-            annotations = self._annotations(batch.pictures, batch.mirrored)
-            if broken := not annotations.isfinite().all():
-                break
-            with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
-                outcome = self.objective(self.model, annotations, batch)
-            # Sums: the mean is taken below, over the words of all parts and all processes.
-            (outcome.total / config.batch_size).backward()
-            words += outcome.words
-            tally.add(outcome.figures)
-        if self.world.any(broken):
-            self._stop_at(pictures)
-        words = self.world.add_up(self.trained, words)
-        for parameter in self.trained:
-            if parameter.grad is not None:
-                parameter.grad.mul_(config.batch_size / words)
-        norm = torch.nn.utils.clip_grad_norm_(self.trained, phase.clip).item()
-        if not math.isfinite(norm):
-            self._stop_at(pictures)
-        self.optimizer.step()
-        self.average.update(done)
-        return {**tally.sums(), "gradient": (norm, 1)}
-
-    def _annotations(self, pictures: list[int], mirrored: list[bool]) -> Tensor:
-        """What the trained part of the encoder makes of pictures: (P, L, D)."""
-        looked = np.stack([self.features[turn][i] for i, turn in zip(pictures, mirrored)])
-        # Tuned layers stay in float32: bf16 took 2.3 times as long backwards through depthwise
-        # convolutions (EfficientNet-Lite2 from stage 4 on, 32 pictures: 3.3 s against 1.4 s).
-        return self.model.encoder.annotate(torch.from_numpy(looked).float())
-
     def _finish_epoch(self, tally: Tally, seconds: float) -> None:
-        with self.average.in_place():
+        with self.learner.average.in_place():
             scores = validate(self.model, self.validation_set, self.validation_features, self.world)
             if scores.cider > self.position.best and not self.world.rank:
                 save(self.model, self.output, model_card(self.model, scores))
@@ -262,38 +212,26 @@ class Run:
         self.position = self.position.after_epoch(scores.cider)
         if self.world.rank:
             return
-        line = {
-            "phase": self.phase.name,
-            "epoch": self.position.epoch,
-            "seconds": round(seconds, 1),
-            # Of a resumed epoch the steps of this process.
-            "training": means,
-            "validation": scores.as_dict(),
-        }
-        self.journal.epoch(self._done(), line)
-        grounding = scores.grounding
-        told = f", pointing {grounding.pointing:.1f}" if grounding else ""
-        tqdm.write(
-            f"{self.phase.name}, epoch {self.position.epoch}: validation BLEU-4 "
-            f"{scores.bleu.values[3]:.2f}, CIDEr {scores.cider:.2f}{told} (0-100)",
-            file=sys.stderr,
+        self.journal.epoch(
+            self._done(),
+            self.phase.name,
+            self.position.epoch,
+            seconds,
+            training=means,  # of a resumed epoch the steps of this process
+            validation=scores,
         )
 
-    def _features(self, dataset: CaptionDataset, label: str, mirrored: bool) -> np.ndarray:
-        def make() -> np.ndarray:
-            return cached_features(
-                self.model.encoder,
-                [picture.path for picture in dataset.pictures],
-                Path(self.config.cache).expanduser(),
-                dtype=self.dtype,
-                label=label,
-                mirrored=mirrored,
-            )
-
-        if not self.world.rank:
-            made = make()
-        self.world.wait()  # the first process makes the file, the others find it
-        return made if not self.world.rank else make()
+    def _features(self, dataset: CaptionDataset, label: str, mirrored: bool) -> Features:
+        kept = self.config.feature_cache == "on"
+        return open_features(
+            self.model.encoder,
+            [picture.path for picture in dataset.pictures],
+            Path(self.config.cache).expanduser() if kept else None,
+            dtype=self.dtype,
+            label=label,
+            mirrored=mirrored,
+            world=self.world,
+        )
 
     def _done(self) -> int:
         """Steps of the whole training so far."""
@@ -309,28 +247,16 @@ class Run:
         return any(stop for stop, _ in wishes), any(save for _, save in wishes)
 
     def _store(self) -> None:
-        states = self.world.random_states()
+        states = self.world.gather(random_state(self.device))
         if not self.world.rank:
             store(
                 self.folder,
                 self.position,
                 self.made_from,
                 self.model,
-                self.optimizer,
-                self.average,
+                self.learner.optimizer,
+                self.learner.average,
                 states,
             )
         self.saved_at = time.monotonic()
         self.world.wait()
-
-    def _stop_at(self, pictures: list[int]) -> None:
-        """Ends a training whose gradient is no number, and says with which pictures."""
-        ids = [self.train_set.pictures[i].id for i in pictures]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "not-a-number.json"
-        path.write_text(json.dumps({"step": self._done(), "image_ids": ids}) + "\n")
-        raise TrainingError(
-            f"the gradient is no number any more at step {self._done()}; the ids of its "
-            f"{len(ids)} pictures are in {str(path)!r}; begin again in another --output with a "
-            "lower learning rate, or without these pictures"
-        )

@@ -1,12 +1,12 @@
-"""Scores a model while it trains, from what the frozen layers made of the pictures already."""
+"""Scores a model while it trains, from what the frozen layers make of the pictures."""
 
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from captioner.data import CaptionDataset
 from captioner.evaluation import describe, looks
+from captioner.features import Features
 from captioner.geometry import place
 from captioner.images import load_image
 from captioner.metrics.grounding import Look, summarise
@@ -16,19 +16,18 @@ from captioner.scoring import Scores, score
 from captioner.world import World
 
 GREEDY = DecodingOptions(beam_size=1)
+BATCH_SIZE = 64
 
 
 @torch.inference_mode()
-def validate(
-    model: Captioner, dataset: CaptionDataset, features: np.ndarray, world: World
-) -> Scores:
+def validate(model: Captioner, dataset: CaptionDataset, features: Features, world: World) -> Scores:
     """Captions a split greedily and freely, and reads its captions where they have boxes.
 
     Teacher forcing would flatter the model. The pictures are shared out over the processes, and
     each of these gets all of the scores.
 
     Args:
-        features: what the frozen layers make of each picture, see `features.cached_features`.
+        features: what the frozen layers make of its pictures.
     """
     model.eval()
     preprocessing = model.encoder.preprocessing
@@ -36,11 +35,11 @@ def validate(
     captions: dict[int | str, str] = {}
     found: list[Look] = []
     indices = world.share(range(len(dataset)))
-    for first in range(0, len(indices), 64):
-        chosen = indices[first : first + 64]
-        pictures = [dataset.pictures[i] for i in chosen]
-        looked = np.stack([features[i] for i in chosen]).astype(np.float32)
-        annotations = model.encoder.annotate(torch.from_numpy(looked))
+    batches = [indices[i : i + BATCH_SIZE] for i in range(0, len(indices), BATCH_SIZE)]
+    requests = ((batch, [False] * len(batch)) for batch in batches)
+    for batch, looked in zip(batches, features.stream(requests), strict=True):
+        pictures = [dataset.pictures[i] for i in batch]
+        annotations = model.encoder.annotate(looked)
         for picture, (best, *_) in zip(pictures, model.decode(annotations, GREEDY)):
             captions[picture.id] = " ".join(model.vocabulary.decode(best.tokens))
         if any(picture.regions for picture in pictures):

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import distributed, nn
 
 Item = TypeVar("Item")
 
@@ -60,20 +60,26 @@ class World:
         """Whether it is so for any process; all come to the same answer."""
         return any(self.gather(own))
 
-    def random_states(self) -> list[Tensor]:
-        """Of each process."""
-        return self.gather(torch.get_rng_state())
-
     def wait(self) -> None:
         """Until all have come here."""
         if self.size > 1:
             distributed.barrier()
 
 
-def join() -> World:
-    """Joins the processes that torchrun started; without it, this one is alone."""
+def join(device: torch.device) -> World:
+    """Joins the processes that torchrun started; without it, this one is alone.
+
+    Args:
+        device: that this process computes on.
+    """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size > 1 and not distributed.is_initialized():
-        # The first process may make features for hours while the others wait.
-        distributed.init_process_group("gloo", timeout=timedelta(days=7))
+        on_gpus = device.type == "cuda"
+        if on_gpus:
+            torch.cuda.set_device(device)
+        # Gradients are summed where they are; what else is agreed on are Python's objects. The
+        # first process may make features for hours while the others wait.
+        distributed.init_process_group(
+            "cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=timedelta(days=7)
+        )
     return World(int(os.environ.get("RANK", "0")), size)

@@ -32,7 +32,7 @@ def test_the_closest_reference_counts_and_the_shorter_of_two_as_close():
 
 
 def test_what_can_not_be_scored_is_refused():
-    with pytest.raises(ValueError, match="2 captions can't be scored against 1 pictures"):
+    with pytest.raises(ValueError, match="2 captions can't be scored against 1 picture"):
         bleu(REFERENCES, [["a"], ["b"]])
     with pytest.raises(ValueError, match="there is no caption to score"):
         bleu([], [])

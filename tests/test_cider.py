@@ -59,5 +59,5 @@ def test_a_reward_scores_several_captions_of_a_picture_at_once():
 
 
 def test_a_picture_without_reference_is_refused():
-    with pytest.raises(ValueError, match="1 pictures have no reference, the first is 7"):
+    with pytest.raises(ValueError, match="no reference for 1 picture, the first is 7"):
         CiderD({1: [["a"]], 7: []})

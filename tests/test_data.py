@@ -19,18 +19,18 @@ def test_pictures_come_with_all_their_captions(drawn_pictures):
     ("change", "message"),
     [
         (lambda d: d["images"].clear(), "there is no picture in"),
-        (lambda d: d["annotations"].pop(), "has 1 pictures without a caption: 8"),
+        (lambda d: d["annotations"].pop(), "has 1 picture without a caption: 8"),
         (
             lambda d: d["images"][0].update(file_name="no.png"),
-            "has 1 pictures whose file is absent",
+            "has 1 picture whose file is absent",
         ),
         (lambda d: d.pop("images"), "is no COCO captions JSON: it has no list of images"),
         (lambda d: d.update(annotations=5), "is no COCO captions JSON with images and annotations"),
         (lambda d: d["images"][0].pop("id"), "is no COCO captions JSON .*each with an id"),
-        (lambda d: d["images"][2].pop("file_name"), "1 images whose file_name isn't a text: 3"),
-        (lambda d: d["images"][2].update(file_name=5), "1 images whose file_name isn't a text: 3"),
-        (lambda d: d["images"][2].update(id=True), "images whose id isn't a whole number or a tex"),
-        (lambda d: d["annotations"][0].pop("caption"), "1 annotations whose caption isn't a te.*1"),
+        (lambda d: d["images"][2].pop("file_name"), "1 image whose file_name isn't a text: 3"),
+        (lambda d: d["images"][2].update(file_name=5), "1 image whose file_name isn't a text: 3"),
+        (lambda d: d["images"][2].update(id=True), "1 image whose id isn't a whole number or a t"),
+        (lambda d: d["annotations"][0].pop("caption"), "1 annotation whose caption isn't a te.*1"),
         (lambda d: d["annotations"][0].update(caption=" . "), "1 .*captions have no word: 1"),
         (
             lambda d: d["annotations"][0].update(image_id=99),
@@ -40,9 +40,9 @@ def test_pictures_come_with_all_their_captions(drawn_pictures):
         (lambda d: d["annotations"][0].update(image_id=1.5), "whose image_id isn't a whole.*: 1.5"),
         (
             lambda d: d["annotations"][2].update(caption=None),
-            "1 annotations whose caption isn't a text: 3",
+            "1 annotation whose caption isn't a text: 3",
         ),
-        (lambda d: d["images"][1].update(id=1), "has 1 ids used by several pictures: 1"),
+        (lambda d: d["images"][1].update(id=1), "has 1 id used by several pictures: 1"),
     ],
 )
 def test_a_wrong_captions_file_is_refused_by_name(drawn_pictures, change, message):
@@ -111,27 +111,27 @@ def test_results_are_read_in_any_order_and_with_ids_as_digits(tmp_path):
         ('{"image_id": 1}', "is no list of results"),
         ('{"image_id": 1}\n{"image_id": 2}', "not JSON: Extra data in line 2; JSON Lines must be"),
         ("[" * 100000, "is nested too deeply"),
-        ('[{"image_id": 5}]', "1 results whose caption isn't a text: 5"),
+        ('[{"image_id": 5}]', "1 result whose caption isn't a text: 5"),
         (
             "[[5], 7]",
             "2 results whose image_id isn't .*: 'number 1', 'number 2'",
         ),
-        ('[{"image_id": 5.5, "caption": "a"}]', "1 results whose image_id isn't .*: 5.5"),
-        ('[{"image_id": "%s", "caption": "a"}]' % ("9" * 5000), "results for pictures without r"),
-        ('[{"image_id": "dog.jpg", "caption": "a"}]', "has 1 results for pictures without ref"),
+        ('[{"image_id": 5.5, "caption": "a"}]', "1 result whose image_id isn't .*: 5.5"),
+        ('[{"image_id": "%s", "caption": "a"}]' % ("9" * 5000), "result for pictures without r"),
+        ('[{"image_id": "dog.jpg", "caption": "a"}]', "has 1 result for pictures without ref"),
         ('[{"image_id": 5, "caption": "a"}]', "has 2 .*without a result: 6, 7; --subset scores"),
-        ('[{"image_id": %d, "caption": "a"}]', "has 1 results for pictures without reference: 8"),
+        ('[{"image_id": %d, "caption": "a"}]', "has 1 result for pictures without reference: 8"),
         ('[{"image_id": 5, "caption": "a"}, {"image_id": "5", "caption": "a"}]', "more than one"),
-        ('[{"image_id": 5, "caption": " "}]', "has 1 empty captions: 5"),
-        ('[{"image_id": 5, "caption": null}]', "has 1 results whose caption isn't a text: 5"),
-        ('[{"image_id": 5, "caption": 5}]', "has 1 results whose caption isn't a text: 5"),
-        ('[{"image_id": 5, "caption": "..."}]', "has 1 empty captions: 5"),
+        ('[{"image_id": 5, "caption": " "}]', "has 1 caption without a word: 5"),
+        ('[{"image_id": 5, "caption": null}]', "has 1 result whose caption isn't a text: 5"),
+        ('[{"image_id": 5, "caption": 5}]', "has 1 result whose caption isn't a text: 5"),
+        ('[{"image_id": 5, "caption": "..."}]', "has 1 caption without a word: 5"),
     ],
 )
 def test_results_that_do_not_fit_are_refused_with_the_ids_and_the_count(tmp_path, text, message):
     path = tmp_path / "results.json"
     rest = '[{"image_id": 6, "caption": "a"}, {"image_id": 7, "caption": "a"}]'
-    if "empty" in message:
+    if "without a word" in message:
         text = text[:-1] + ", " + rest[1:]
     path.write_text(text.replace("%d", "8"))
     with pytest.raises(DataError, match=message) as caught:

@@ -1,11 +1,15 @@
+import contextlib
+
 import numpy as np
 import pytest
 import torch
 from PIL import ImageOps
 
 from captioner.errors import DataError, ImageError
-from captioner.features import cached_features, read_pixels
+from captioner.features import CachedFeatures, LiveFeatures, cached_features, open_features
 from captioner.images import load_image
+from captioner.pixels import read_pixels
+from captioner.world import World
 
 
 def compute(model, paths, folder, dtype=torch.float32):
@@ -37,7 +41,7 @@ def test_what_an_unfrozen_encoder_keeps_is_what_stands_before_the_border(
     tiny_model, drawn_pictures, tmp_path
 ):
     paths, encoder = sorted(tmp_path.glob("*.png")), tiny_model.encoder
-    pixels = read_pixels(encoder, paths, [False] * 8)
+    pixels = read_pixels(encoder.preprocessing, paths, [False] * 8)
     with torch.no_grad():
         whole = encoder(pixels)
         encoder.unfreeze(3)
@@ -86,3 +90,37 @@ def test_a_full_disk_is_said_before_the_work(tiny_model, drawn_pictures, tmp_pat
     monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(DataError, match="the features take .* GB free; give another folder with"):
         compute(tiny_model, sorted(tmp_path.glob("*.png")), tmp_path / "cache")
+
+
+@pytest.mark.parametrize("stage", [None, 3, 0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_live_features_are_those_of_the_cache(tiny_model, drawn_pictures, tmp_path, stage, dtype):
+    paths, encoder = sorted(tmp_path.glob("*.png")), tiny_model.encoder
+    encoder.unfreeze(stage)
+    requests = [([3, 0, 7], [False, True, False]), ([5], [True]), ([6, 2], [True, True])]
+    options = {"dtype": dtype, "label": "test", "mirrored": True, "world": World()}
+    kept = open_features(encoder, paths, tmp_path / "cache", **options)
+    live = open_features(encoder, paths, None, **options)
+    assert isinstance(kept, CachedFeatures) and isinstance(live, LiveFeatures)
+    for one, other in zip(kept.stream(requests), live.stream(requests), strict=True):
+        assert one.dtype == other.dtype == torch.float32
+        # The cache rounds to half precision; bfloat16 also rounds otherwise in other batches.
+        share = 1e-3 if dtype == torch.float32 else 2e-2
+        torch.testing.assert_close(one, other, atol=share * float(one.abs().max()), rtol=0)
+
+
+def test_features_are_on_the_encoder_s_device_wherever_that_is(
+    tiny_model, drawn_pictures, tmp_path, monkeypatch
+):
+    # "meta" is a device that any machine has: what stayed on the processor would not go with it.
+    paths, requests = sorted(tmp_path.glob("*.png")), [([3, 0], [False, True])]
+    options = {"dtype": torch.float32, "label": "test", "mirrored": True, "world": World()}
+    files = [
+        compute(tiny_model, paths, tmp_path / "cache"),
+        compute(tiny_model, paths[::-1], tmp_path / "cache"),
+    ]
+    (kept,) = CachedFeatures(files, torch.device("meta")).stream(requests)
+    monkeypatch.setattr("torch.autocast", lambda *arguments, **options: contextlib.nullcontext())
+    encoder = tiny_model.to("meta").encoder
+    (live,) = open_features(encoder, paths, None, **options).stream(requests)
+    assert kept.device.type == live.device.type == "meta" and kept.shape == live.shape

@@ -84,7 +84,7 @@ def test_flickr8k_has_the_listed_pictures_and_their_captions_unchanged(flickr, t
         (120, 12, "A man walks ."),
         (121, 12, "a man walks ."),
     ]
-    assert "Flickr8k.token.txt also has captions for 1 pictures in no list" in prepared.notes
+    assert "Flickr8k.token.txt also has captions for 1 picture in no list" in prepared.notes
 
 
 def test_boxes_are_scaled_to_the_picture_and_clipped(flickr, tmp_path):
@@ -186,7 +186,7 @@ def test_a_listed_test_split_is_written_when_its_pictures_are_there(flickr, tmp_
     prepared = prepare("flickr8k", flickr, tmp_path / "out")
     images = flickr / "Flicker8k_Dataset"
     assert list(prepared.splits) == ["train", "dev"]
-    assert f"test is left out, as none of its 1 pictures is in {images}" in prepared.notes
+    assert f"test is left out, as none of its pictures (1) is in {images}" in prepared.notes
     Image.new("RGB", (8, 8)).save(images / "15_ee.jpg")
     assert list(prepare("flickr8k", flickr, tmp_path / "out").splits) == ["train", "dev", "test"]
 
@@ -277,7 +277,7 @@ def test_flickr30k_is_split_as_karpathy_did_with_its_own_captions_and_regions(fl
     assert [(a["id"], a["caption"]) for a in dev["annotations"]] == [(130, "A cat .")]
     boxes = {phrase(train, r): r["boxes"] for r in train["regions"]}
     assert boxes["Two School Girls"] == [[180.0, 120.0, 20.0, 30.0]]
-    stray = "results_20130124.token also has captions for 1 pictures in no list"
+    stray = "results_20130124.token also has captions for 1 picture in no list"
     assert stray in prepared.notes
 
 

@@ -193,7 +193,7 @@ def test_wrong_regions_are_refused_by_number(boxed, change):
     file, folder, content = boxed
     content["regions"][3].update(change)
     file.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="has 1 wrong regions, counted from 1: 4; each needs"):
+    with pytest.raises(DataError, match="has 1 wrong region .counted from 1.: 4; each needs"):
         read_dataset(file, folder)
 
 
@@ -201,7 +201,7 @@ def test_two_captions_with_one_id_have_no_regions(boxed):
     file, folder, content = boxed
     content["annotations"][1]["id"] = 1
     file.write_text(json.dumps(content))
-    with pytest.raises(DataError, match="has 1 caption ids that are used twice: 1"):
+    with pytest.raises(DataError, match="has 1 caption id used twice: 1"):
         read_dataset(file, folder)
 
 

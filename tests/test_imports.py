@@ -13,6 +13,7 @@ PACKAGE = Path(captioner.__file__).parent
 # From the bottom of the house to its top; modules of one line know nothing of each other.
 LAYERS = [
     "errors archives",
+    "devices",
     "options records interrupts world recipes geometry tokenizer losses metrics",
     "metrics.bleu metrics.bootstrap metrics.cider metrics.grounding metrics.rouge metrics.meteor",
     "download",
@@ -25,10 +26,11 @@ LAYERS = [
     "decoder",
     "transformer",
     "encoder decoders data batches visual prepare scoring metrics.human",
+    "pixels",
     "model features report regions rewards phases averaging",
     "checkpoint evaluation results examples journal readable",
-    "objectives resuming validation preflight",
-    "card",
+    "objectives resuming validation preflight runfile",
+    "card learning compiling",
     "training",
     "run explain walk",
     "commands",

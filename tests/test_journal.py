@@ -3,8 +3,11 @@ import json
 import pytest
 from PIL import Image
 
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, TrainingError
 from captioner.journal import METRICS, Journal, Tally
+from captioner.scoring import score
+
+SCORES = score({1: "a dog"}, {1: ["a dog runs"]}, "planted", with_meteor=False)
 
 
 def test_means_are_over_all_that_was_counted():
@@ -17,7 +20,7 @@ def test_means_are_over_all_that_was_counted():
 def test_each_epoch_is_a_line_of_json(tmp_path):
     journal = Journal(tmp_path, tensorboard=False)
     for epoch in (1, 2):
-        journal.epoch(epoch, {"epoch": epoch, "validation": {"CIDEr": 1.5}})
+        journal.epoch(epoch, "frozen", epoch, 2.5, training={"loss": 1.0}, validation=SCORES)
     journal.step(3, {"loss": 1.0})  # nobody watches
     journal.close()
     lines = [json.loads(line) for line in (tmp_path / METRICS).open()]
@@ -30,12 +33,13 @@ def test_tensorboard_gets_curves_and_pictures(tmp_path, tiny_model):
     Image.new("RGB", (60, 40), "red").save(tmp_path / "a.png")
     journal = Journal(tmp_path, tensorboard=True)
     journal.step(1, {"loss": 2.0})
-    journal.epoch(1, {"phase": "frozen", "validation": {"CIDEr": 1.5, "METEOR": None}})
+    journal.epoch(1, "frozen", 1, 2.5, training={"loss": 1.0}, validation=SCORES)
     journal.pictures(1, tiny_model, [tmp_path / "a.png"])
     journal.close()
     found = event.EventAccumulator(str(tmp_path / "tensorboard"))
     found.Reload()
-    assert set(found.Tags()["scalars"]) == {"step/loss", "epoch/validation/CIDEr"}
+    curves = {"step/loss", "epoch/training/loss", "epoch/validation/CIDEr", "epoch/seconds"}
+    assert curves <= set(found.Tags()["scalars"])
     assert found.Tags()["images"] == ["a.png"]
 
 
@@ -43,3 +47,9 @@ def test_a_missing_tensorboard_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
     with pytest.raises(CaptionerError, match="--tensorboard needs TensorBoard: pip install"):
         Journal(tmp_path, tensorboard=True)
+
+
+def test_a_gradient_that_is_no_number_is_said_in_the_singular_too(tmp_path):
+    journal = Journal(tmp_path, tensorboard=False)
+    with pytest.raises(TrainingError, match="at step 7; the ids of its 1 picture are in"):
+        journal.not_a_number(7, [3])

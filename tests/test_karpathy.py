@@ -75,7 +75,7 @@ def test_restval_joins_train_and_the_note_says_so(coco, tmp_path):
         "val": ["val2014/COCO_val2014_000000000003.jpg"],
         "test": ["val2014/COCO_val2014_000000000004.jpg"],
     }
-    assert prepared.notes == ("train has 1 pictures of restval",)
+    assert prepared.notes == ("train has 1 picture of restval",)
 
 
 def test_ids_are_those_of_coco_and_sizes_those_of_the_pictures(coco, tmp_path):
@@ -131,7 +131,7 @@ def test_a_split_whose_pictures_are_kept_away_is_left_out(coco, tmp_path):
     (coco / "val2014" / "COCO_val2014_000000000004.jpg").unlink()
     prepared = prepare("karpathy", coco, tmp_path / "out")
     assert list(prepared.splits) == ["train", "val"]
-    assert f"test is left out, as none of its 1 pictures is in {coco}" in prepared.notes
+    assert f"test is left out, as none of its pictures (1) is in {coco}" in prepared.notes
 
 
 def test_absent_pictures_are_refused(coco):

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, fields
 import pytest
 
 from captioner.model import ModelConfig
-from captioner.options import DecodingOptions, add_options, from_arguments, option
+from captioner.options import DecodingOptions, add_options, check_bounds, from_arguments, option
 from captioner.run import DataConfig
 from captioner.training import TrainingConfig
 
@@ -47,3 +47,30 @@ def test_every_field_of_every_config_has_help_and_a_flag(config):
 def test_the_names_of_all_training_flags_differ():
     names = [f.name for c in (DataConfig, ModelConfig, TrainingConfig) for f in fields(c)]
     assert len(names) == len(set(names))
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """For the tests."""
+
+    count: int = option(3, "a count", least=1, most=9)
+    step: float = option(0.1, "a step", above=0)
+    share: float = option(0.5, "a share", least=0, below=1)
+
+    def __post_init__(self):
+        check_bounds(self)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"count": 10}, "count must be from 1 to 9, not 10"),
+        ({"step": 0.0}, "step must be above 0, not 0.0"),
+        ({"share": 1.0}, "share must be from 0 to below 1, not 1.0"),
+        ({"share": float("nan")}, "share must be from 0 to below 1, not nan"),
+    ],
+)
+def test_a_number_outside_its_bounds_is_refused_and_the_ends_are_not(change, message):
+    assert Bounded(count=9, share=0.0) and Bounded(count=1)
+    with pytest.raises(ValueError, match=message):
+        Bounded(**change)

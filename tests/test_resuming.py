@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from captioner.averaging import Averaged
+from captioner.devices import random_state
 from captioner.errors import CheckpointError
 from captioner.resuming import (
     BEFORE,
@@ -13,6 +14,8 @@ from captioner.resuming import (
     store,
 )
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture
 def parts(tiny_model):
@@ -21,7 +24,7 @@ def parts(tiny_model):
 
 
 def write(folder, parts, position):
-    store(folder, position, "8 pictures", *parts, [torch.get_rng_state()])
+    store(folder, position, "8 pictures", *parts, [random_state(CPU)])
 
 
 def test_a_state_that_is_missing_broken_or_of_another_model_is_refused(parts, tmp_path):
@@ -32,7 +35,7 @@ def test_a_state_that_is_missing_broken_or_of_another_model_is_refused(parts, tm
     with pytest.raises(CheckpointError, match="belongs to another model"):
         put_back_model(state, parts[0].decoder)
     with pytest.raises(CheckpointError, match="is of a run with other settings"):
-        put_back_rest(state, parts[1], parts[2], rank=1)
+        put_back_rest(state, parts[1], parts[2], CPU, rank=1)
     with pytest.raises(CheckpointError, match="made from 8 pictures, and this would .* 7 pict"):
         read_state(tmp_path, "7 pictures")
     path = tmp_path / STATE
@@ -84,7 +87,7 @@ def test_everything_comes_back_as_it_was(parts, tmp_path):
     average.update(6)
     state = read_state(tmp_path, "8 pictures")
     put_back_model(state, model)
-    put_back_rest(state, optimizer, average)
+    put_back_rest(state, optimizer, average, CPU)
     assert state.position == position and torch.equal(torch.rand(3), drawn)
     assert all(torch.equal(kept[name], tensor) for name, tensor in model.state_dict().items())
     assert all(map(torch.equal, values, average.values))

@@ -126,12 +126,69 @@ def test_a_stage_that_is_not_there_is_said_before_any_work(flags, tmp_path, caps
 def test_room_for_every_phase_is_looked_for_before_any_work(flags, tmp_path, capsys, monkeypatch):
     assert main([*flags, "--finetune-epochs", "1", "--finetune-stage", "3", "--dry-run"]) == 0
     err = capsys.readouterr().err
-    assert "frozen: 0.0 GB under" in err and "fine-tuned: 0.0 GB under" in err
+    assert "frozen: features of 0.0 GB" in err and "fine-tuned: features of 0.0 GB" in err
+    assert "features are kept in '" in err and "GB free (--feature-cache auto)" in err
     usage = type("Usage", (), {"free": 10})
     monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
-    assert main(flags) == 1
+    assert main([*flags, "--feature-cache", "on"]) == 1
     assert "the features take 0.0 GB, but" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+    assert main([*flags, "--dry-run"]) == 0
+    assert "device: cpu" in (err := capsys.readouterr().err)
+    assert "features are made anew for every batch, not kept in '" in err
+
+
+def test_what_is_kept_already_takes_no_more_room(flags, tmp_path, capsys, monkeypatch):
+    assert main([*flags, "--epochs", "1", "--self-critical-epochs", "1"]) == 0
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+    settings = ["--output", str(tmp_path / "other"), "--feature-cache", "on", "--dry-run"]
+    assert main([*flags, *settings, "--self-critical-epochs", "1"]) == 0
+    # After fine-tuning the frozen layers look otherwise.
+    tuned = ["--finetune-epochs", "1", "--finetune-stage", "3", "--self-critical-epochs", "1"]
+    assert main([*flags, *settings, *tuned]) == 1
+    assert "or --feature-cache off" in capsys.readouterr().err
+
+
+def test_what_was_chosen_for_a_run_stays_when_it_is_resumed(flags, tmp_path, capsys, monkeypatch):
+    path = tmp_path / "run/training/run.json"
+    with monkeypatch.context() as patch:
+        usage = type("Usage", (), {"free": 10})
+        patch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+        assert main([*flags, "--epochs", "1"]) == 0
+    written = json.loads(path.read_text())["training"]
+    assert (written["feature_cache"], written["device"]) == ("off", "cpu")
+    assert not list((tmp_path / "cache").glob("*.npy"))
+    assert main(["--resume", str(tmp_path / "run")]) == 0
+
+
+def test_a_run_from_before_the_choice_goes_on_as_it_began(flags, tmp_path, monkeypatch):
+    def stopped(*arguments, **options):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("captioner.training.Run._finish_epoch", stopped)
+        with pytest.raises(Killed):
+            main([*flags, "--epochs", "1", "--save-every-steps", "1"])
+    path = tmp_path / "run/training/run.json"
+    run = json.loads(path.read_text())
+    for name in ("feature_cache", "device", "compile"):
+        del run["training"][name]
+    path.write_text(json.dumps(run))
+    # The disk has filled up since: with its features.
+    usage = type("Usage", (), {"free": 10})
+    monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    assert main(["--resume", str(tmp_path / "run")]) == 0
+
+
+def test_a_gpu_that_is_not_there_is_said_before_any_work(flags, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert main([*flags, "--device", "cuda"]) == 1
+    err = capsys.readouterr().err
+    assert "train.py: --device cuda: PyTorch finds no GPU here" in err and err.count("\n") == 1
+    assert not (tmp_path / "run").exists() and not (tmp_path / "cache").exists()
 
 
 def test_what_was_refused_can_be_mended_in_the_same_output(flags, tmp_path, capsys):

@@ -58,7 +58,7 @@ def test_meteor_of_copied_references_is_the_highest():
 
 
 def test_captions_and_references_of_other_pictures_are_refused():
-    with pytest.raises(ValueError, match="2 pictures lack a caption or references, first 1"):
+    with pytest.raises(ValueError, match="no caption or no reference for 2 pictures, first 1"):
         score({1: "a"}, {2: ["a"]}, "x")
 
 

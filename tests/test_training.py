@@ -13,11 +13,12 @@ from conftest import TINY
 from captioner.averaging import Averaged
 from captioner.checkpoint import load
 from captioner.data import read_dataset
-from captioner.errors import CheckpointError, TrainingError
+from captioner.errors import CheckpointError, ImageError, TrainingError
 from captioner.evaluation import evaluate
-from captioner.features import read_pixels
+from captioner.learning import Learner
 from captioner.model import new_model
 from captioner.options import DecodingOptions
+from captioner.pixels import read_pixels
 from captioner.preflight import choose_precision
 from captioner.resuming import BEFORE, STATE, store
 from captioner.scoring import score
@@ -93,15 +94,16 @@ def test_the_phases_follow_one_another_and_each_moves_what_it_should(drawn_pictu
     assert not any("running" in name or "blocks.0." in name for name in moved)
 
 
-@pytest.mark.parametrize("phase", [0, 1, 2])
+@pytest.mark.parametrize(("phase", "cache"), [(0, "on"), (1, "on"), (2, "on"), (1, "off")])
 def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
-    drawn_pictures, tmp_path, monkeypatch, phase
+    drawn_pictures, tmp_path, monkeypatch, phase, cache
 ):
     dataset = read_dataset(*drawn_pictures[:2])
     whole, halved = fresh_model(dataset), fresh_model(dataset)
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     changes = {**PHASES, "word_dropout": 0.1, "scheduled_sampling": 0.1, "save_every_steps": 1}
+    changes["feature_cache"] = cache
     fit(whole, dataset, dataset, config(tmp_path / "a", **changes))
 
     class Killed(BaseException):
@@ -125,6 +127,53 @@ def test_a_run_that_was_killed_and_resumed_ends_with_the_same_weights(
     for name, tensor in load(tmp_path / "a/run").state_dict().items():
         assert torch.equal(tensor, load(tmp_path / "b/run").state_dict()[name]), name
     assert fit(resumed, dataset, dataset, settings, resume=True).phase == 3  # nothing is left
+
+
+def test_training_without_a_cache_is_training_with_one(drawn_pictures, tmp_path):
+    dataset = read_dataset(*drawn_pictures[:2])
+    lines = []
+    for cache in ("on", "off"):
+        (tmp_path / cache).mkdir()
+        settings = config(tmp_path / cache, **PHASES, feature_cache=cache, learning_rate=1e-3)
+        fit(fresh_model(dataset), dataset, dataset, settings)
+        lines.append(metrics(tmp_path / cache))
+    assert list((tmp_path / "on/cache").glob("*.npy")) and not (tmp_path / "off/cache").exists()
+    for one, other in zip(*lines, strict=True):
+        for name in ("loss", "entropy"):
+            if name in one["training"]:
+                assert one["training"][name] == pytest.approx(other["training"][name], rel=1e-3)
+
+
+def test_a_run_without_a_cache_is_not_resumed_with_one(drawn_pictures, tmp_path):
+    dataset = read_dataset(*drawn_pictures[:2])
+    settings = config(tmp_path, epochs=1, feature_cache="off")
+    fit(fresh_model(dataset), dataset, dataset, settings)
+    with pytest.raises(CheckpointError, match="float32, features not kept, and this would go on"):
+        kept = replace(settings, feature_cache="on")
+        fit(fresh_model(dataset), dataset, dataset, kept, resume=True)
+
+
+def test_a_picture_that_is_lost_on_the_way_is_named(drawn_pictures, tmp_path):
+    dataset = read_dataset(*drawn_pictures[:2])
+    (tmp_path / "red-circle.png").write_text("no picture")
+    with pytest.raises(ImageError, match="red-circle.png"):
+        fit(fresh_model(dataset), dataset, dataset, config(tmp_path, feature_cache="off"))
+
+
+def test_a_step_computes_on_the_device_it_is_told(drawn_pictures, tmp_path, monkeypatch):
+    dataset = read_dataset(*drawn_pictures[:2])
+    entered, moved = [], []
+    autocast, to = torch.autocast, torch.Tensor.to
+    monkeypatch.setattr("torch.autocast", lambda *a, **k: entered.append(a[0]) or autocast(*a, **k))
+    monkeypatch.setattr("torch.Tensor.to", lambda t, *a, **k: moved.append(a) or to(t, *a, **k))
+    monkeypatch.setattr(
+        "captioner.training.choose_device", lambda name: chosen.append(name) or torch.device("cpu")
+    )
+    chosen = []
+    settings = config(tmp_path, epochs=1, device="cuda", precision="bf16", feature_cache="off")
+    monkeypatch.setattr("captioner.preflight.choose_device", lambda name: torch.device("cpu"))
+    fit(fresh_model(dataset), dataset, dataset, settings)
+    assert set(chosen) == {"cuda"} and set(entered) == {"cpu"} and moved
 
 
 def test_a_truncated_state_goes_on_from_the_one_before_and_says_so(
@@ -212,14 +261,11 @@ def gradient(dataset, folder, **changes):
     settings = config(folder, batch_size=8, **{"mirror": False, "gradient_clip": 1e9, **changes})
     run = Run(model, dataset, dataset, settings, World())
     run._begin()
-    model.double()
-    run.average = Averaged(run.trained, 0.5)
-    run.features = [feature.astype("float64") for feature in run.features]
-    run._annotations = lambda pictures, mirrored: model.encoder.annotate(
-        torch.from_numpy(run.features[0][pictures])
-    )
-    model.train()
-    run._step(list(range(8)), "0")
+    model.double().train()
+    learner, pictures = run.learner, list(range(8))
+    learner.average = Averaged(learner.trained, 0.5)
+    looks = run.features.stream(learner.requests([pictures], "0"))
+    learner.step(pictures, (looked.double() for looked in looks), "0", 0)
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 
@@ -227,7 +273,7 @@ def test_the_gradient_is_that_of_the_mean_over_words_however_it_is_taken(uneven,
     model = fresh_model(uneven).double().train()
     total, words = 0.0, 0
     for picture in uneven.pictures:
-        pixels = read_pixels(model.encoder, [picture.path], [False])
+        pixels = read_pixels(model.encoder.preprocessing, [picture.path], [False])
         half = model.float().encoder.look(pixels).half()  # as the cache keeps it
         memory = model.double().decoder.remember(model.encoder.annotate(half.double()))
         for text in picture.captions:
@@ -246,22 +292,26 @@ def test_the_gradient_is_that_of_the_mean_over_words_however_it_is_taken(uneven,
             torch.testing.assert_close(found[name], own, atol=1e-6, rtol=1e-4)
 
 
-def test_an_interrupt_ends_after_the_step_and_leaves_a_model(drawn_pictures, tmp_path, monkeypatch):
+@pytest.mark.parametrize("cache", ["on", "off"])
+def test_an_interrupt_ends_after_the_step_and_leaves_a_model(
+    drawn_pictures, tmp_path, monkeypatch, cache
+):
     dataset = read_dataset(*drawn_pictures[:2])
     model = fresh_model(dataset)
     steps = []
 
-    step = Run._step
+    step = Learner.step
 
-    def interrupt(run, *batch):
+    def interrupt(learner, *batch):
         steps.append(1)
         os.kill(os.getpid(), signal.SIGINT)
-        return step(run, *batch)
+        return step(learner, *batch)
 
-    monkeypatch.setattr("captioner.training.Run._step", interrupt)
+    monkeypatch.setattr("captioner.learning.Learner.step", interrupt)
     handler = signal.getsignal(signal.SIGINT)
-    position = fit(model, dataset, dataset, config(tmp_path))
+    position = fit(model, dataset, dataset, config(tmp_path, feature_cache=cache))
     assert (position.epoch, position.step, len(steps)) == (0, 1, 1)
+    assert not [t for t in threading.enumerate() if t.name.startswith("pictures")]
     assert signal.getsignal(signal.SIGINT) is handler
     assert load(tmp_path / "run").caption(dataset.pictures[0].path).words
     assert "stopped before the first validation" in (tmp_path / "run/README.md").read_text()
@@ -295,10 +345,13 @@ def test_the_best_epoch_is_the_one_that_is_kept(drawn_pictures, tmp_path, monkey
 
 
 def test_precision_is_chosen_by_the_processor(monkeypatch):
+    cpu, half, single = torch.device("cpu"), torch.bfloat16, torch.float32
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": False})
-    assert choose_precision("auto") == "fp32" and choose_precision("bf16") == "bf16"
+    assert choose_precision("auto", cpu) == single and choose_precision("bf16", cpu) == half
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"amx_bf16": True})
-    assert choose_precision("auto") == "bf16" and choose_precision("fp32") == "fp32"
+    assert choose_precision("auto", cpu) == half and choose_precision("fp32", cpu) == single
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: False)
+    assert choose_precision("auto", torch.device("cuda")) == single
 
 
 def test_greedy_validation_is_what_captioning_greedily_gives(drawn_pictures, tmp_path):

@@ -34,7 +34,7 @@ def left_out(name: str, pictures: Sequence[str], there: Container[str], folder: 
     """
     lost = [picture for picture in pictures if picture not in there]
     if lost and len(lost) == len(pictures):
-        return f"{name} is left out, as none of its {len(lost)} pictures is in {folder}"
+        return f"{name} is left out, as none of its pictures ({len(lost)}) is in {folder}"
     refuse(f"{name}: pictures that aren't in {folder}", lost)
     return ""
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from captioner.entities import entity_regions, find_entities, read_text
-from captioner.errors import DataError
+from captioner.errors import DataError, counted
 from captioner.layouts.files import find, image_record, left_out, names_in
 from captioner.layouts.karpathy import by_split, read_records
 from captioner.layouts.prepared import Prepared, check_apart, check_split
@@ -88,7 +88,9 @@ def read_lists(
         raise DataError(f"none of the pictures in the lists of splits is in {images}")
     check_apart(splits)
     if stray := captions.keys() - {picture for pictures in lists.values() for picture in pictures}:
-        notes.append(f"{tokens.name} also has captions for {len(stray)} pictures in no list")
+        notes.append(
+            f"{tokens.name} also has captions for {counted(len(stray), 'picture')} in no list"
+        )
     return Prepared(images, splits, tuple(notes))
 
 

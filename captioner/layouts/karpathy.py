@@ -9,7 +9,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from captioner.entities import read_text
-from captioner.errors import DataError
+from captioner.errors import DataError, counted
 from captioner.layouts.files import image_record, left_out, names_in, pick
 from captioner.layouts.prepared import Prepared, check_apart, check_split
 
@@ -45,7 +45,7 @@ def read_karpathy(source: Path, images: Path | None = None) -> Prepared:
             continue
         splits[name] = karpathy_split(name, group, there, folder)
         if extra := sum(record["split"] == "restval" for record in group):
-            notes.append(f"{name} has {extra} pictures of restval")
+            notes.append(f"{name} has {counted(extra, 'picture')} of restval")
     check_apart(splits)
     return Prepared(folder, splits, tuple(notes))
 

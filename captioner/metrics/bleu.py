@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from nltk.translate.bleu_score import closest_ref_length, modified_precision
 
+from captioner.errors import counted
+
 # The official program adds these to every count above and below a fraction line.
 _TINY, _SMALL = 1e-15, 1e-9
 
@@ -47,7 +49,8 @@ def bleu(
     """
     if len(references) != len(hypotheses):
         raise ValueError(
-            f"{len(hypotheses)} captions can't be scored against {len(references)} pictures"
+            f"{counted(len(hypotheses), 'caption')} can't be scored against "
+            f"{counted(len(references), 'picture')}"
         )
     if not hypotheses:
         raise ValueError("there is no caption to score")

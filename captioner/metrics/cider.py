@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from captioner.errors import counted
+
 SIGMA = 6.0
 LONGEST = 4
 
@@ -36,7 +38,8 @@ class CiderD:
     def __init__(self, references: Mapping[Hashable, Sequence[Sequence[str]]]) -> None:
         empty = [key for key, captions in references.items() if not captions]
         if empty:
-            raise ValueError(f"{len(empty)} pictures have no reference, the first is {empty[0]!r}")
+            many = counted(len(empty), "picture")
+            raise ValueError(f"no reference for {many}, the first is {empty[0]!r}")
         counts = {key: [_count(c) for c in captions] for key, captions in references.items()}
         documents: Counter = Counter()
         for own in counts.values():

@@ -1,0 +1,70 @@
+"""Picture files to pixels for the encoder, read ahead in threads while it looks at others.
+
+Reading a picture and fitting it runs outside of Python's lock for the most part: threads share the
+work out over the cores as processes would, and end with the training. No random number is drawn.
+Letters: P pictures.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import ImageOps
+from torch import Tensor
+
+from captioner.encoder import Preprocessing
+from captioner.images import load_image
+
+Request = tuple[Sequence[int], Sequence[bool]]  # P indices of pictures; which ones are mirrored
+AHEAD = 2  # requests that are read before they are due; each waits as float32
+
+
+def read_pixels(
+    preprocessing: Preprocessing, paths: Sequence[Path], mirrored: Sequence[bool]
+) -> Tensor:
+    """Pictures as the encoder wants them: (P, 3, height, width).
+
+    Args:
+        mirrored: whether left and right are exchanged, for each of P paths.
+
+    Raises:
+        ImageError: a picture can't be read.
+    """
+    made = [_read(preprocessing, *pair) for pair in zip(paths, mirrored, strict=True)]
+    return torch.from_numpy(np.stack(made))
+
+
+def read_ahead(
+    preprocessing: Preprocessing, paths: Sequence[Path], requests: Iterable[Request]
+) -> Iterator[Tensor]:
+    """Gives the pixels of each request (P, 3, height, width), in the order of the requests.
+
+    Raises:
+        ImageError: a picture can't be read; it comes when the picture is due.
+    """
+    waiting = deque()
+    readers = ThreadPoolExecutor(os.cpu_count(), "pictures")
+    try:
+        for pictures, mirrored in requests:
+            pairs = zip((paths[i] for i in pictures), mirrored, strict=True)
+            waiting.append([readers.submit(_read, preprocessing, *pair) for pair in pairs])
+            if len(waiting) > AHEAD:
+                yield _together(waiting.popleft())
+        while waiting:
+            yield _together(waiting.popleft())
+    finally:
+        # Who stops early does not wait for pictures that nobody will look at.
+        readers.shutdown(cancel_futures=True)
+
+
+def _read(preprocessing: Preprocessing, path: Path, mirrored: bool) -> np.ndarray:
+    image = load_image(path)
+    return preprocessing(ImageOps.mirror(image) if mirrored else image)[0]
+
+
+def _together(reading: list) -> Tensor:
+    return torch.from_numpy(np.stack([future.result() for future in reading]))

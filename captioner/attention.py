@@ -44,6 +44,8 @@ class Attention(nn.Module):
     recurrent_only: ClassVar[str] = ""
     # Whether it decides itself how much of the picture it lets in.
     has_sentinel: ClassVar[bool] = False
+    # Whether the context is a weighted sum of the annotations as they are.
+    sums_annotations: ClassVar[bool] = True
 
     def remember(self, annotations: Tensor) -> Memory:
         """Prepares the annotations (P, L, D) once, for every word to come."""
@@ -223,6 +225,8 @@ class MultiHeadAttention(Attention):
     z = sum_n W_on sum_i alpha_ni W_vn a_i
     """
 
+    sums_annotations = False
+
     def __init__(
         self,
         *,
@@ -274,13 +278,13 @@ class MultiHeadAttention(Attention):
 
 
 class AdaptiveAttention(SoftAttention):
-    """May look away, at a visual sentinel made of the LSTM's memory (Lu et al. 2017, eq. 9-13).
+    """May look away, at a visual sentinel made of the LSTM's memory (Lu et al. 2017, eq. 9-12).
 
     [alpha', beta] = softmax([e, e_s]),  alpha = alpha' / (1 - beta),
     z = beta s + (1 - beta) sum_i alpha_i a_i
 
     The sentinel is s = W (sigmoid(W_g q) * tanh(c)). The paper looks after the LSTM's step; here,
-    as in every other mechanism, the look comes before it.
+    as in every other mechanism, the look comes before it, and c is the cell of the word before.
     """
 
     recurrent_only = "its sentinel is made of an LSTM's cell"
@@ -314,12 +318,13 @@ class AdaptiveAttention(SoftAttention):
 
 
 class LocalAttention(SoftAttention):
-    """Looks around one place, which it foresees (Luong et al. 2015, section 3.2, on a grid).
+    """Looks around one place, which it foresees (after Luong et al. 2015, section 3.2).
 
     p = sigmoid(W_p tanh(W q)),  alpha = softmax(e_i - |x_i - p|^2 / (2 sigma^2)),
     z = sum_i alpha_i a_i
 
-    x_i is the centre of a cell; the picture is 1 high and 1 wide.
+    x_i is the centre of a cell; the picture is 1 high and 1 wide. The paper has one dimension, a
+    window, and a Gaussian on top of weights that then no longer sum to one; these do.
     """
 
     spread = 0.2  # sigma

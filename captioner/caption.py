@@ -21,7 +21,7 @@ class Word:
         text: as it is said, lower-case.
         probability: 0-1, given the words before.
         alpha: (rows, columns), float32, sums to one: how much it looked at each cell.
-        gate: 0-1, how much of what it saw it let in.
+        gate: 0-1, how much of what it saw it let in; None for a decoder without a gate.
         alternatives: the likeliest other words with their probabilities, best first.
         known: false for a word outside the vocabulary, which the model takes for `<unk>`.
         heads: (layers, heads, rows, columns), the maps of each head, where there are several;
@@ -31,7 +31,7 @@ class Word:
     text: str
     probability: float
     alpha: np.ndarray
-    gate: float
+    gate: float | None
     alternatives: tuple[tuple[str, float], ...]
     known: bool = True
     heads: np.ndarray | None = None

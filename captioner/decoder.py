@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from captioner.attention import Look, Memory, build_attention, precise
+from captioner.attention import Attention, Look, Memory, build_attention, precise
 from captioner.vocabulary import Vocabulary
 
 
@@ -26,9 +26,10 @@ class Glance(NamedTuple):
 
     alpha: Tensor  # (B, L), the map: sums to one
     gate: Tensor  # (B, 1), 0-1: how much of what it saw it let in
+    selection: Tensor  # (B, L), the weights that the last layer's sum was taken with
     heads: Tensor  # (B, M, N, L), each sums to one; alpha is the mean of the last layer's
     energies: Tensor  # (B, M, N, L), before the softmax
-    context: Tensor  # (B, D), what the last layer saw, before the gate
+    context: Tensor  # (B, D), what was let in, of the last layer
 
 
 class Forced(NamedTuple):
@@ -90,6 +91,16 @@ class LSTMDecoder(nn.Module):
         self.output = nn.Linear(embedding_dim, vocabulary_size)
         self.dropout = nn.Dropout(dropout)
 
+    @property
+    def gated(self) -> bool:
+        """Whether the gate says anything."""
+        return True
+
+    @property
+    def last_attention(self) -> Attention:
+        """The one whose map is shown."""
+        return self.attention
+
     def remember(self, annotations: Tensor) -> Memory:
         """Prepares the annotations (P, L, D) of P pictures for any number of words."""
         return self.attention.remember(annotations)
@@ -114,9 +125,10 @@ class LSTMDecoder(nn.Module):
         glance = Glance(
             alpha=look.alpha,
             gate=gate,
+            selection=look.selection,
             heads=look.heads[:, None],
             energies=look.energies[:, None],
-            context=look.context,
+            context=context,
         )
         return torch.log_softmax(precise(logits), dim=-1), state, glance
 

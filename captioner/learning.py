@@ -103,6 +103,8 @@ class Learner:
             tally.add(outcome.figures)
         if self._world.any(broken):
             return None
+        # What a decoder notes while it trains, as hard attention its baseline, is one for all.
+        self._world.level(self.model.decoder.buffers())
         words = self._world.add_up(self.trained, words)
         for parameter in self.trained:
             if parameter.grad is not None:

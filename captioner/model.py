@@ -254,7 +254,7 @@ class Captioner(nn.Module):
                     text=texts[token],
                     probability=float(np.exp(hypothesis.log_probs[t])),
                     alpha=maps[t],
-                    gate=glance.gate[t].item(),
+                    gate=glance.gate[t].item() if self.decoder.gated else None,
                     alternatives=tuple(others[:considered]),
                     heads=heads[t],
                 )

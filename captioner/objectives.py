@@ -24,7 +24,7 @@ from captioner.losses import (
 )
 from captioner.model import Captioner
 from captioner.options import DecodingOptions
-from captioner.rewards import Reward
+from captioner.rewards import REWARDS, Reward
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
 from captioner.vocabulary import SPECIAL, Vocabulary
@@ -114,7 +114,7 @@ class SelfCritical:
             index: [tokenize(text) for text in picture.captions]
             for index, picture in enumerate(dataset.pictures)
         }
-        weights = {"cider": config.reward_cider, "bleu": config.reward_bleu}
+        weights = {name: getattr(config, f"reward_{name}") for name in REWARDS}
         self._reward, self._config, self._examples = Reward(references, weights), config, examples
         self._options = DecodingOptions(max_length=max(examples.lengths), considered=0)
 

@@ -3,9 +3,13 @@
 Letters: B captions.
 """
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
+from nltk.stem.porter import PorterStemmer
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
 from captioner.metrics.cider import CiderD
@@ -41,7 +45,71 @@ class BleuReward:
         )
 
 
-REWARDS = {"cider": CiderReward, "bleu": BleuReward}
+class MeteorReward:
+    """METEOR of the one caption, 0-1, without synonyms and paraphrases, which need Java.
+
+    Denkowski and Lavie 2014 with their weights for English: words match as they are or by their
+    stem, frequent words count a third of the others, recall counts more than precision, and
+    scattered matches are punished. The best of the references counts.
+    """
+
+    # Of precision against recall, of the punishment and its exponent, of content words.
+    alpha, beta, gamma, delta = 0.85, 0.2, 0.6, 0.75
+    # A word that makes up more of all words is a function word.
+    frequent = 1e-3
+
+    def __init__(self, references: Mapping[Hashable, Sequence[Sequence[str]]]) -> None:
+        counts = Counter(w for own in references.values() for words in own for w in words)
+        total = sum(counts.values())
+        self._function_words = {w for w, n in counts.items() if n > self.frequent * total}
+        self._stem = lru_cache(maxsize=None)(PorterStemmer().stem)
+        self._references = references
+
+    def __call__(self, keys: Sequence[Hashable], captions: Sequence[Sequence[str]]) -> np.ndarray:
+        """(B,)."""
+        return np.array(
+            [
+                max(self._score(words, said) for words in self._references[key])
+                for key, said in zip(keys, captions, strict=True)
+            ]
+        )
+
+    def _score(self, reference: Sequence[str], said: Sequence[str]) -> float:
+        matched = self._match(reference, said)
+        if not matched:
+            return 0.0
+        precision = sum(self._weight(said[i]) for i in matched) / sum(map(self._weight, said))
+        recalled = sum(self._weight(reference[j]) for j in matched.values())
+        recall = recalled / sum(map(self._weight, reference))
+        mean = precision * recall / (self.alpha * precision + (1 - self.alpha) * recall)
+        pairs = sorted(matched.items())
+        chunks = 1 + sum(b != (a[0] + 1, a[1] + 1) for a, b in pairwise(pairs))
+        # One chunk of everything is no scattering.
+        scattered = 0.0 if chunks == 1 and len(pairs) == len(said) else chunks / len(pairs)
+        return mean * (1 - self.gamma * scattered**self.beta)
+
+    def _weight(self, word: str) -> float:
+        return 1 - self.delta if word in self._function_words else self.delta
+
+    def _match(self, reference: Sequence[str], said: Sequence[str]) -> dict[int, int]:
+        """Places in `said` to places in the reference: the same words first, then the same stems.
+
+        A match that goes on from the one before is preferred: it makes no new chunk.
+        """
+        matched: dict[int, int] = {}
+        taken: set[int] = set()
+        for form in (str, self._stem):
+            wanted = [form(word) for word in reference]
+            for i, word in enumerate(map(form, said)):
+                places = [j for j, other in enumerate(wanted) if other == word and j not in taken]
+                if i not in matched and places:
+                    following = matched.get(i - 1, -2) + 1
+                    matched[i] = following if following in places else places[0]
+                    taken.add(matched[i])
+        return matched
+
+
+REWARDS = {"cider": CiderReward, "bleu": BleuReward, "meteor": MeteorReward}
 
 
 class Reward:

@@ -65,6 +65,7 @@ class TrainingConfig:
     samples: int = option(5, "captions drawn for each picture in self-critical training", least=2)
     reward_cider: float = option(1.0, "what a caption's CIDEr-D counts, 0-10", least=0)
     reward_bleu: float = option(0.0, "what its BLEU-4 counts, 0-1", least=0)
+    reward_meteor: float = option(0.0, "what its METEOR by words and stems counts, 0-1", least=0)
     reward_grounding: float = option(
         0.0, "what its attention inside the boxes counts, 0-1", least=0
     )

@@ -10,7 +10,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from captioner.attention import ATTENTIONS, Look, Memory, build_attention, needs_recurrence, precise
+from captioner.attention import (
+    ATTENTIONS,
+    Attention,
+    Look,
+    Memory,
+    build_attention,
+    needs_recurrence,
+    precise,
+)
 from captioner.decoder import Forced, Glance
 from captioner.self_attention import DROPOUT, FeedForward, SelfAttention, waves
 from captioner.vocabulary import Vocabulary
@@ -126,6 +134,16 @@ class TransformerDecoder(nn.Module):
         self.output = nn.Linear(hidden_dim, vocabulary_size)
         self.dropout = nn.Dropout(dropout)
 
+    @property
+    def gated(self) -> bool:
+        """Whether the gate says anything: there is none."""
+        return False
+
+    @property
+    def last_attention(self) -> Attention:
+        """The one whose map is shown."""
+        return self.layers[-1].picture
+
     def remember(self, annotations: Tensor) -> Memories:
         """Prepares the annotations (P, L, D) of P pictures for any number of words."""
         return Memories(tuple(layer.picture.remember(annotations) for layer in self.layers))
@@ -150,6 +168,7 @@ class TransformerDecoder(nn.Module):
         glance = Glance(
             alpha=look.alpha,
             gate=look.seen,
+            selection=look.selection,
             heads=torch.stack([look.heads for look in looks], 1),
             energies=torch.stack([look.energies for look in looks], 1),
             context=look.context,

@@ -13,8 +13,6 @@ from captioner.caption import Caption
 from captioner.model import Captioner
 from captioner.vocabulary import SPECIAL
 
-_BESIDES = "(with what this attention does besides)"
-
 
 @dataclass(frozen=True, eq=False)
 class Walk:
@@ -26,10 +24,14 @@ class Walk:
         energies: (M, N, rows, columns), how well each cell suits the query.
         heads: (M, N, rows, columns), the softmax of the energies.
         alpha: (rows, columns), the map: of the last layer the mean of its heads.
+        selection: (rows, columns), the weights that the sum was taken with: alpha, or the one cell
+            of hard attention.
         annotations: (rows, columns, D), the vectors that are summed.
-        context: (D,), what the decoder's last layer saw.
-        gate: 0-1, how much of that it let in.
-        likeliest: the likeliest words with their probabilities, best first.
+        plain: whether what is summed are the annotations as they are; heads sum values of theirs.
+        gate: 0-1, how much of the sum was let in; None where there is no gate.
+        sentinel: whether the rest of it is memory, and the gate the share of the picture.
+        context: (D,), what was let in.
+        likeliest: the likeliest words with their probabilities, best first; `<end>` is one.
     """
 
     word: str
@@ -37,23 +39,18 @@ class Walk:
     energies: np.ndarray
     heads: np.ndarray
     alpha: np.ndarray
+    selection: np.ndarray
     annotations: np.ndarray
+    plain: bool
+    gate: float | None
+    sentinel: bool
     context: np.ndarray
-    gate: float
     likeliest: tuple[tuple[str, float], ...]
 
     @property
     def weighted_sum(self) -> np.ndarray:
-        """Sum over cells of alpha times annotation (D,), with nothing learnt in between.
-
-        It is the context itself for soft, dot-product and local attention, and for none.
-        """
-        return np.einsum("rc,rcd->d", self.alpha, self.annotations)
-
-    @property
-    def plain(self) -> bool:
-        """Whether the context is that weighted sum."""
-        return np.allclose(self.weighted_sum, self.context, atol=1e-3)
+        """Sum over cells of their weight times their annotation (D,)."""
+        return np.einsum("rc,rcd->d", self.selection, self.annotations)
 
     def as_dict(self) -> dict:
         """The numbers as JSON-ready values, without the annotations."""
@@ -63,6 +60,7 @@ class Walk:
             "energies": self.energies.astype(float).round(6).tolist(),
             "heads": self.heads.astype(float).round(6).tolist(),
             "alpha": self.alpha.astype(float).round(6).tolist(),
+            "selection": self.selection.astype(float).round(6).tolist(),
             "context": self.context.astype(float).round(6).tolist(),
             "weighted_sum": self.weighted_sum.astype(float).round(6).tolist(),
             "gate": self.gate,
@@ -98,22 +96,26 @@ def walk(
     found = model.read(annotations, tokens, likeliest + len(SPECIAL))
     rows, columns = model.encoder.grid
     glance = type(found.kept)(*(part[index].float().cpu() for part in found.kept))
-    texts = model.vocabulary.words
-    best = [
-        (texts[t], float(np.exp(p)))
-        for t, p in found.considered[index]
-        if t != model.vocabulary.pad
+    said = [
+        (model.vocabulary.words[token], float(np.exp(log_prob)))
+        for token, log_prob in found.considered[index]
+        # A decoded caption never holds another of the special words.
+        if token == model.vocabulary.end or token >= len(SPECIAL)
     ]
+    decoder = model.decoder
     return Walk(
         word=words[index],
         before=tuple(words[:index]),
         energies=glance.energies.numpy().reshape(*glance.energies.shape[:2], rows, columns),
         heads=glance.heads.numpy().reshape(*glance.heads.shape[:2], rows, columns),
         alpha=glance.alpha.numpy().reshape(rows, columns),
+        selection=glance.selection.numpy().reshape(rows, columns),
         annotations=annotations[0].float().cpu().numpy().reshape(rows, columns, -1),
+        plain=decoder.last_attention.sums_annotations,
+        gate=glance.gate.item() if decoder.gated else None,
+        sentinel=decoder.last_attention.has_sentinel,
         context=glance.context.numpy(),
-        gate=glance.gate.item(),
-        likeliest=tuple(best[:likeliest]),
+        likeliest=tuple(said[:likeliest]),
     )
 
 
@@ -121,17 +123,14 @@ def told(walk: Walk) -> str:
     """The walk as text for a terminal: six steps, each with its numbers."""
     rows, columns, size = walk.annotations.shape
     layers, heads = walk.heads.shape[:2]
-    top = np.argsort(-walk.alpha, axis=None)[:3]
-    names = [f"a({i // columns + 1},{i % columns + 1})" for i in top]  # row, column
-    brightest = walk.annotations.reshape(-1, size)[top[0]]
-    parts = [
-        f"The word {walk.word!r}, after {' '.join(('<start>', *walk.before))}\n",
-        f"1. Annotations: {rows} x {columns} cells, a vector of {size} numbers each;",
-        f"   {names[0]} = {_vector(brightest)}\n",
-    ]
     many = layers * heads > 1
     which = f", layer {layers} of {layers}, head 1 of {heads}" if many else ""
-    parts += [
+    top = int(walk.alpha.argmax())
+    brightest = f"{_name(top, columns)} = {_vector(walk.annotations.reshape(-1, size)[top])}"
+    parts = [
+        f"The word {walk.word!r}, after {' '.join(('<start>', *walk.before))}\n",
+        f"1. Annotations: {rows} x {columns} cells, each a vector of {size}; the brightest:",
+        f"   {brightest}\n",
         f"2. Energies: how well each cell suits the query{which}:",
         _table(walk.energies[-1, 0], "{:6.2f}"),
         f"3. Softmax: e^energy, divided by the sum of all{which}, in per cent:",
@@ -142,16 +141,36 @@ def told(walk: Walk) -> str:
             f"   The mean of the {heads} heads of the last layer, in per cent:",
             _table(100 * walk.alpha, "{:6.2f}"),
         ]
-    terms = " + ".join(f"{walk.alpha.flat[i]:.3f} {name}" for i, name in zip(top, names))
-    parts += [
-        f"4. Weighted sum: {terms} + {rows * columns - len(top)} more",
-        f"   = {_vector(walk.context)}" + ("" if walk.plain else f" {_BESIDES}"),
-        f"\n5. Gate: {walk.gate:.3f} of it is let in",
-        f"   = {_vector(walk.gate * walk.context)}\n",
-    ]
-    parts.append("6. The likeliest words now:")
+    parts += [*_summed(walk, columns), *_let_in(walk), "\n6. The likeliest words now:"]
     parts += [f"   {word:16} {p:7.2%}" for word, p in walk.likeliest]
     return "\n".join(parts)
+
+
+def _summed(walk: Walk, columns: int) -> list[str]:
+    if not walk.plain:
+        return ["4. Weighted sums: each head sums values that it makes of the annotations itself"]
+    weights = walk.selection.ravel()
+    top = [int(i) for i in np.argsort(-weights, kind="stable")[:3] if weights[i] > 0]
+    rest = int((weights > 0).sum()) - len(top)
+    terms = " + ".join(f"{weights[i]:.3f} {_name(i, columns)}" for i in top)
+    return [
+        f"4. Weighted sum: {terms}" + (f" + {rest} more" if rest else ""),
+        f"   = {_vector(walk.weighted_sum)}",
+    ]
+
+
+def _let_in(walk: Walk) -> list[str]:
+    if walk.gate is None:
+        told = "5. There is no gate: the decoder gets all of it"
+    elif walk.sentinel:
+        told = f"5. Sentinel: {walk.gate:.3f} of that and {1 - walk.gate:.3f} of what it remembers"
+    else:
+        told = f"5. Gate: {walk.gate:.3f} of it is let in"
+    return [f"\n{told}", f"   = {_vector(walk.context)}"]
+
+
+def _name(cell: int, columns: int) -> str:
+    return f"a({cell // columns + 1},{cell % columns + 1})"  # row, column
 
 
 def _vector(numbers: np.ndarray) -> str:

@@ -7,7 +7,7 @@ when captions differ in length.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -47,6 +47,13 @@ class World:
         for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters])):
             parameter.grad.copy_(part.view_as(parameter))
         return int(counts.item())
+
+    def level(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Gives every process the mean of what they hold, in place."""
+        if self.size > 1:
+            for tensor in tensors:
+                distributed.all_reduce(tensor)
+                tensor /= self.size
 
     def gather(self, own: Any) -> list[Any]:
         """What each process holds, in the order of ranks, on every process."""

@@ -9,9 +9,9 @@ from conftest import TINY, WORDS
 from captioner.batches import next_words
 from captioner.data import Region, read_dataset
 from captioner.examples import Examples
-from captioner.features import read_pixels
 from captioner.model import new_model
 from captioner.objectives import OBJECTIVES, CrossEntropy, SelfCritical
+from captioner.pixels import read_pixels
 from captioner.settings import TrainingConfig
 from captioner.vocabulary import Vocabulary
 
@@ -28,7 +28,9 @@ def dataset(drawn_pictures):
 def taught(tiny_model, dataset):
     """Says what an objective makes of all eight pictures."""
     examples = Examples(dataset, tiny_model.vocabulary, tiny_model.encoder.preprocessing)
-    pixels = read_pixels(tiny_model.encoder, [p.path for p in dataset.pictures], [False] * 8)
+    pixels = read_pixels(
+        tiny_model.encoder.preprocessing, [p.path for p in dataset.pictures], [False] * 8
+    )
 
     def run(objective, model=tiny_model, **settings):
         config = TrainingConfig(**settings)
@@ -142,7 +144,9 @@ def test_drawn_words_have_the_very_probability_they_were_drawn_with(
 
 def test_rewards_raise_what_is_rewarded(tiny_model, dataset):
     examples = Examples(dataset, tiny_model.vocabulary, tiny_model.encoder.preprocessing)
-    pixels = read_pixels(tiny_model.encoder, [p.path for p in dataset.pictures], [False] * 8)
+    pixels = read_pixels(
+        tiny_model.encoder.preprocessing, [p.path for p in dataset.pictures], [False] * 8
+    )
     looked = tiny_model.encoder.look(pixels)
     config = TrainingConfig(samples=5, grounding_weight=0.0)
     objective = SelfCritical(config, examples, dataset)

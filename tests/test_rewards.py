@@ -1,8 +1,10 @@
+import shutil
+
 import numpy as np
 import pytest
 
 from captioner.metrics.cider import CiderD
-from captioner.rewards import REWARDS, Reward
+from captioner.rewards import REWARDS, MeteorReward, Reward
 
 REFERENCES = {
     0: ["a dog runs on the grass".split(), "a brown dog is running".split()],
@@ -36,3 +38,37 @@ def test_a_copy_beats_a_stranger_and_weights_count(name):
 
 def test_nothing_is_worth_anything_without_a_weight():
     assert Reward(REFERENCES, {"cider": 0.0})([0, 1], [["a"], ["b"]]).tolist() == [0, 0]
+
+
+def test_meteor_knows_stems_order_and_function_words():
+    class Coarse(MeteorReward):
+        frequent = 0.5  # of the few words here "the" alone is a function word
+
+    reward = Coarse({0: ["the dogs ran fast over wet grass".split()] + [["the"]] * 20})
+    same, stems, mixed, other = reward(
+        [0] * 4,
+        [
+            "the dogs ran fast over wet grass".split(),
+            "the dog ran fast over wet grass".split(),
+            "grass the over dogs wet ran fast".split(),
+            "a cat sleeps".split(),
+        ],
+    )
+    assert same == pytest.approx(1) and stems == pytest.approx(1)
+    assert 0.3 < mixed < 0.7 and other == 0
+    without_the, without_dogs = reward(
+        [0, 0], ["dogs ran fast over wet grass".split(), "the ran fast over wet grass".split()]
+    )
+    assert without_the > without_dogs  # "the" is frequent there
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("java") is None, reason="the official METEOR needs Java")
+def test_meteor_follows_the_official_one(real_captions):
+    meteor = pytest.importorskip("pycocoevalcap.meteor.meteor").Meteor()
+    references, said = (part[:200] for part in real_captions)
+    said = [words if i % 2 else said[i - 1] for i, words in enumerate(said)]  # half of strangers
+    wanted = {i: [" ".join(words) for words in own] for i, own in enumerate(references)}
+    _, official = meteor.compute_score(wanted, {i: [" ".join(w)] for i, w in enumerate(said)})
+    ours = MeteorReward(dict(enumerate(references)))(range(200), said)
+    assert np.corrcoef(ours, official)[0, 1] > 0.9

@@ -37,23 +37,51 @@ def test_the_numbers_follow_from_each_other(attention, photo):
     expected = energies / energies.sum(axis=(2, 3), keepdims=True)
     np.testing.assert_allclose(one.heads, expected, atol=1e-6)
     np.testing.assert_allclose(one.alpha, one.heads[-1].mean(0), atol=1e-6)
-    assert one.plain == (attention in ("soft", "dot", "local", "none"))
-    if one.plain:
-        np.testing.assert_allclose(one.context, one.weighted_sum, atol=1e-4)
+    assert one.plain == (attention != "multihead")
+    if one.plain and not one.sentinel:
+        np.testing.assert_allclose(one.context, one.gate * one.weighted_sum, atol=1e-4)
+    hard = attention == "hard"
+    assert (one.selection.max() == 1) == hard and one.selection.argmax() == one.alpha.argmax()
 
 
-def test_it_is_what_the_model_said(photo):
-    captioner = model()
-    caption = captioner.caption(photo)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"attention": "adaptive"},
+        {"attention": "hard"},
+        {"decoder": "transformer", "attention": "multihead"},
+    ],
+    ids=lambda settings: "-".join(settings.values()) or "soft",
+)
+def test_it_is_what_the_model_said(settings, photo):
+    captioner = model(**settings)
+    caption = captioner.caption(photo, prefix="a red")
     one = walk(captioner, photo, caption, 1)
     word = caption.words[1]
     np.testing.assert_allclose(one.alpha, word.alpha, atol=1e-5)
-    assert one.gate == pytest.approx(word.gate, abs=1e-5)
+    assert one.gate == (word.gate and pytest.approx(word.gate, abs=1e-5))
+    # The likeliest: the word itself and its alternatives, which leave out the end alone.
     told_before = dict([(word.text, word.probability), *word.alternatives])
+    compared = [text for text, _ in one.likeliest if text != "<end>"]
+    assert len(compared) >= 4 and set(compared) <= told_before.keys()
     for text, chance in one.likeliest:
-        assert chance == pytest.approx(told_before.get(text, chance), abs=1e-5)
+        if text != "<end>":
+            assert chance == pytest.approx(told_before[text], abs=1e-5)
     values = [p for _, p in one.likeliest]
     assert len(values) == 5 and values == sorted(values, reverse=True)
+
+
+def test_what_is_told_is_what_was_done(photo):
+    def text(**settings):
+        return told(walk(model(**settings), photo, CAPTION, 2))
+
+    soft, adaptive = text(), text(attention="adaptive")
+    assert "a(" in soft and "5. Gate: " in soft and "of it is let in" in soft
+    assert "of what it remembers" in adaptive and "let in" not in adaptive
+    assert "4. Weighted sum: 1.000 a(" in text(attention="hard")
+    many = text(decoder="transformer", attention="multihead", heads=2)
+    assert "values that it makes of the annotations itself" in many and "no gate" in many
 
 
 def test_a_transformer_is_walked_by_layer_and_head(photo):

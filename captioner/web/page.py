@@ -6,21 +6,21 @@ What is answered is in `answers.py`, what the viewer draws in `viewer.py` and `s
 import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from captioner.images import load_image
 from captioner.options import DecodingOptions
-from captioner.web.api import offer_caption
+from captioner.web.about import add_about
 from captioner.web.answers import Answers
+from captioner.web.api import offer_caption
 from captioner.web.inputs import Amount, Choices
+from captioner.web.many import add_many
+from captioner.web.models import LoadedModel
 from captioner.web.questions import LONGEST_CAPTION, LONGEST_TEXT, WIDEST_BEAM
 from captioner.web.uploads import UploadedPicture
 from captioner.web.viewer import AttentionViewer, as_text
-
-if TYPE_CHECKING:
-    from captioner.model import Captioner
 
 EXAMPLE_SUFFIXES = (".jpg", ".png")
 THUMBNAIL = 200  # pixels, its longer side
@@ -42,14 +42,14 @@ FAILED = """() => ({
 })"""
 
 
-def build_page(models: "Mapping[str, Captioner]", assets: Path) -> gr.Blocks:
+def build_page(models: Mapping[str, LoadedModel], assets: Path) -> gr.Blocks:
     """Lays out the page and ties it to the models.
 
     Args:
         models: ready to caption, by the names to show; the first is chosen at first.
         assets: folder of example pictures, each named as it is to be shown.
     """
-    answers = Answers(models)
+    answers = Answers({name: loaded.model for name, loaded in models.items()})
     with gr.Blocks(
         title="captioner", analytics_enabled=False, delete_cache=(UPLOADS_KEPT, UPLOADS_KEPT)
     ) as page:
@@ -57,6 +57,10 @@ def build_page(models: "Mapping[str, Captioner]", assets: Path) -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab("One picture"):
                 _add_one_picture(answers, assets)
+            with gr.Tab("Many pictures", elem_id="many"):
+                add_many(answers)
+            with gr.Tab("About"):
+                add_about(models)
     return page
 
 

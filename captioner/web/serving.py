@@ -3,21 +3,18 @@
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from captioner.errors import CaptionerError
+from captioner.web.models import LoadedModel
 from captioner.web.page import build_page, thumbnails
 from captioner.web.theme import theme
 from captioner.web.viewer import joined
-
-if TYPE_CHECKING:
-    from captioner.model import Captioner
 
 MAX_FILE_SIZE = "10mb"
 MAX_WAITING = 60
 
 
-def serve(models: "Mapping[str, Captioner]", *, host: str, port: int, assets: Path) -> None:
+def serve(models: Mapping[str, LoadedModel], *, host: str, port: int, assets: Path) -> None:
     """Serves the page until it is stopped.
 
     Args:

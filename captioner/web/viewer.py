@@ -145,7 +145,8 @@ def _word_value(word: Word, status: str) -> dict[str, Any]:
     return {
         "text": word.text,
         "probability": word.probability,
-        "percent": percent(word.probability),
+        # What it says of a word that it does not know is no probability of that word.
+        "percent": percent(word.probability) if word.known else "not known",
         "gate": word.gate,
         "known": word.known,
         "status": status,

@@ -10,4 +10,12 @@ document.addEventListener("paste", (event) => {
   input.files = transfer.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));
 });
+// A file that is no picture gets a sentence from the viewer; the browser's torn picture says nothing.
+for (const [event, shown] of [["error", "hidden"], ["load", ""]]) {
+  const mark = ({ target }) => {
+    if (target.matches?.("#picture img")) target.style.visibility = shown;
+  };
+  document.addEventListener(event, mark, true);
+}
+
 document.body.dataset.paste = "ready";

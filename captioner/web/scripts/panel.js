@@ -83,7 +83,7 @@ function chooseCaption(panel, index, place = undefined) {
 
 function makeChip(panel, word, index) {
   const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("span", {}));
-  bar.firstChild.style.width = `${100 * word.probability}%`;
+  bar.firstChild.style.width = `${word.known ? 100 * word.probability : 0}%`;
   const text = make("span", { class: "text" }, word.text);
   text.classList.toggle("unsure", word.probability < 0.5);
   const chip = makeButton("", () => panel.view.pin(panel, index), { role: "radio" });

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from browsing import browser, open_tab, other_folder, server, tiny_folder  # noqa: F401 (fixtures)
 from PIL import Image, ImageDraw
 
 from captioner.errors import DataError

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from captioner.animation import animate
 from captioner.caption import Caption
 from captioner.doubt import Doubt, Trial, doubt
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, ImageError
 from captioner.options import DecodingOptions
 from captioner.report import sentence
 from captioner.tokenizer import tokenize
@@ -227,5 +227,5 @@ def _verdict(found: Doubt) -> str:
 
 
 def _wrong(error: Exception) -> dict:
-    title = "Busy" if isinstance(error, Busy) else "This picture can't be captioned"
-    return error_value(str(error), title)
+    titles = {Busy: "Busy", ImageError: "This picture can't be captioned"}
+    return error_value(titles.get(type(error), "That can't be done"), str(error))

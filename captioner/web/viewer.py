@@ -90,8 +90,8 @@ def viewer_value(image: Image.Image, captions: Mapping[str, Caption], **about: A
     }
 
 
-def error_value(message: str, title: str = "This picture can't be captioned") -> dict[str, str]:
-    """What the viewer shows in place of a caption: one sentence."""
+def error_value(title: str, message: str) -> dict[str, str]:
+    """What the viewer shows in place of a caption: one sentence under a title."""
     return {"title": title, "error": sentence(message.rstrip("."))}
 
 

@@ -43,7 +43,10 @@ def write_refused(folder: Path) -> dict[Path, str]:
         "text.jpg": (b"not a picture, just words", "it is not a picture that can be recognised"),
         "page.png": (b"<html><script>alert(1)</script>", "it is not a picture that can be"),
         "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "it is not a picture that"),
-        "program.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n", "it is PostScript"),
+        "program.jpg": (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n",
+            "it is PostScript",
+        ),
         "bomb.pgm": (b"P5 30000 30000 255\n" + bytes(30_000), "it has more than"),
         "bomb.png": (_png_bomb(), "it has more than"),
         "random.jpg": (os.urandom(2000), "it is not a picture that can be recognised"),

@@ -56,7 +56,7 @@ def test_no_spreadsheet_takes_a_file_name_for_a_formula():
     row = {"file": "=1+1.png", "caption": "A, b.", "confidence": 0.5, "error": ""}
     lines = as_csv([row, {**row, "file": "plain.png"}]).splitlines()
     assert lines[0] == "file,caption,mean_confidence,error"
-    assert lines[1] == "'=1+1.png,\"A, b.\",0.5,"
+    assert lines[1] == '\'=1+1.png,"A, b.",0.5,'
     assert lines[2].startswith("plain.png,")
 
 

@@ -22,9 +22,7 @@ def test_one_runs_at_a_time_in_the_order_of_coming_and_always_in_the_same_thread
     results = {}
     visitors = []
     for number in range(5):
-        visitor = threading.Thread(
-            target=lambda n=number: results.update({n: turns.run(work, n)})
-        )
+        visitor = threading.Thread(target=lambda n=number: results.update({n: turns.run(work, n)}))
         visitor.start()
         time.sleep(0.003)
         visitors.append(visitor)

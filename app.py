@@ -1,6 +1,7 @@
 """Serves the web page: `python app.py --help`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -18,8 +19,10 @@ def main(argv: list[str] | None = None) -> int:
         action="append",
         help="a model, or several to compare, each with a --model; without it, the package's own",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at")
-    parser.add_argument("--port", type=int, default=7860, help="port to listen at")
+    # Hugging Face Spaces say by Gradio's own variables where a page is to listen.
+    host, port = os.environ.get("GRADIO_SERVER_NAME"), os.environ.get("GRADIO_SERVER_PORT")
+    parser.add_argument("--host", default=host or "127.0.0.1", help="address to listen at")
+    parser.add_argument("--port", type=int, default=port or 7860, help="port to listen at")
     arguments = parser.parse_args(argv)
     if not 1 <= arguments.port <= 65535:
         parser.error(f"--port is {arguments.port}, but must lie between 1 and 65535")

@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 from browsing import photo
@@ -15,7 +16,7 @@ from captioner.web.many import as_csv, caption_many  # noqa: E402
 
 
 def files_in(folder, names):
-    for number, name in enumerate(names):
+    for number in range(len(names)):
         photo(60, 40, seed=number).save(folder / f"{number}.png")
     return [(str(folder / f"{number}.png"), name) for number, name in enumerate(names)]
 
@@ -27,7 +28,7 @@ def test_each_picture_gets_a_row_and_a_bad_one_its_reason(tiny_model, tmp_path):
     for table, as_table, as_zip in caption_many(Answers({"one": tiny_model}), files):
         steps.append((table["done"], table["total"], len(table["rows"])))
         if as_zip.visible:
-            text = open(as_table.value["path"], encoding="utf-8", newline="").read()
+            text = Path(as_table.value["path"]).read_bytes().decode()
             with zipfile.ZipFile(as_zip.value["path"]) as archive:
                 assert archive.namelist() == ["maps/01-a.jpg", "maps/03-c.jpg", "captions.csv"]
                 assert archive.read("captions.csv").decode() == text

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from captioner.animation import animate
 from captioner.caption import Caption
-from captioner.doubt import Doubt, Trial, doubt
+from captioner.doubt import Doubt, doubt
 from captioner.errors import CaptionerError, ImageError
 from captioner.options import DecodingOptions
 from captioner.report import sentence
 from captioner.tokenizer import tokenize
+from captioner.walk import Walk, walk
+from captioner.web.lessons import trial_value, verdict, walk_value
 from captioner.web.questions import (
     Question,
     read_beam_size,
@@ -29,7 +31,6 @@ from captioner.web.questions import (
 from captioner.web.turns import Busy, Turns
 from captioner.web.uploads import Pictures, open_upload
 from captioner.web.viewer import as_text, caption_values, error_value, viewer_value
-from captioner.web.wording import percent
 
 if TYPE_CHECKING:
     from captioner.model import Captioner
@@ -164,8 +165,8 @@ class Answers:
         }
         return {
             "word": found.word.text,
-            "verdict": _verdict(found),
-            "trials": [_trial_value(title, trial) for title, trial in trials.items()],
+            "verdict": verdict(found),
+            "trials": [trial_value(title, trial) for title, trial in trials.items()],
         }
 
     @_told
@@ -188,6 +189,16 @@ class Answers:
 
         return {"gif": as_text(self.turns.run(draw))}
 
+    @_told
+    def numbers(self, question: Question, sent: dict) -> dict:
+        """What was computed on the way to a word."""
+
+        def go() -> Walk:
+            image = self._pictures.open(question.picture)
+            return walk(self._model(question), image, question.words, question.place)
+
+        return walk_value(self.turns.run(go))
+
     def _model(self, question: Question) -> "Captioner":
         (name,) = read_names(question.model, list(self.models))
         return self.models[name]
@@ -198,32 +209,6 @@ def _place(caption: Caption, question: Question) -> int:
     if question.place >= len(caption.words):
         raise CaptionerError(f"there is no word {question.place} in {question.text!r:.80}")
     return question.place
-
-
-def _trial_value(title: str, trial: Trial) -> dict:
-    return {
-        "title": title,
-        "caption": sentence(trial.caption),
-        "probability": trial.probability,
-        "percent": percent(trial.probability),
-        "hidden": [[int(row), int(column)] for row, column in zip(*trial.hidden.nonzero())],
-    }
-
-
-def _verdict(found: Doubt) -> str:
-    count = len(found.elsewhere)
-    if found.beaten == count:
-        reading = "So this word did hang on what it looked at."
-    elif found.beaten > count / 2:
-        reading = "So this map is a fair hint, and no more."
-    else:
-        reading = "So for this word the map is a poor hint."
-    return (
-        f"Hiding where it looked takes “{found.word.text}” from {percent(found.whole.probability)} "
-        f"to {percent(found.looked.probability)}; the same patch in {count} other places leaves "
-        f"{percent(found.chance)} on average. It hurts more than {found.beaten} of these {count}. "
-        f"{reading}"
-    )
 
 
 def _wrong(error: Exception) -> dict:

@@ -197,4 +197,7 @@ def _functions(answers: Answers) -> list[Callable]:
     def animate(sent: Any) -> dict:
         return answers.animate(sent)
 
-    return [go_on, doubt, animate]
+    def numbers(sent: Any) -> dict:
+        return answers.numbers(sent)
+
+    return [go_on, doubt, animate, numbers]

@@ -134,10 +134,24 @@ def _caption_value(caption: Caption, locked: int) -> dict[str, Any]:
         "peak": float(maps.max(initial=0)) or 1.0,
         "first": next(iter(content_words(caption)), 0),
         "locked": locked,
+        "heads": _heads_value(caption),
         "words": [
             _word_value(word, f"Word {number} of {count}: {describe(word, caption.geometry)}")
             for number, word in enumerate(caption.words, 1)
         ],
+    }
+
+
+def _heads_value(caption: Caption) -> dict[str, Any] | None:
+    """The maps of N heads in M layers, 0-255 on one scale, a byte a cell; nothing without heads."""
+    if not caption.words or any(word.heads is None for word in caption.words):
+        return None
+    heads = np.stack([word.heads for word in caption.words])  # (words, M, N, rows, columns)
+    scaled = np.rint(255 * heads / (heads.max() or 1)).astype(np.uint8)
+    return {
+        "maps": as_text(scaled.tobytes()),
+        "layers": heads.shape[1],
+        "heads": heads.shape[2],
     }
 
 

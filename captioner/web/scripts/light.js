@@ -7,8 +7,11 @@ const GAMMA = 2.2; // as in visual.py
 
 // The numbers behind base64 bytes of little-endian float32.
 function floats(base64) {
-  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return new Float32Array(bytes.buffer);
+  return new Float32Array(bytes(base64).buffer);
+}
+
+function bytes(base64) {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
 // The same placement, told for a copy of the picture that has another size.

@@ -28,8 +28,8 @@ function makePanel(view) {
   );
   const steering = makeSteering(panel);
   panel.sections = [
-    steering, makeCaptions(panel), makeAllWords(panel), makeTruth(panel), makeNumbers(panel),
-    makeSaving(panel),
+    steering, makeCaptions(panel), makeAllWords(panel), makeHeads(panel), makeTruth(panel),
+    makeNumbers(panel), makeSaving(panel),
   ];
   panel.top = make("section", { class: "top" },
     panel.model,

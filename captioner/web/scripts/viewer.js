@@ -25,6 +25,7 @@ const view = {
   pin: (panel, index) => eachPanel(panel, index, pinWord),
   preview: (panel, index) => eachPanel(panel, index, showWord),
   ask,
+  playing: () => timer !== null,
 };
 
 // Does the same for a word of one panel and for the words that answer to it in the others.
@@ -110,10 +111,14 @@ function play() {
 }
 
 function pause() {
+  if (timer === null) return;
   clearInterval(timer);
   timer = null;
   player.textContent = "▶ Play";
-  for (const each of view.panels) each.status.setAttribute("aria-live", "polite");
+  for (const each of view.panels) {
+    each.status.setAttribute("aria-live", "polite");
+    tell(each, "pinned");
+  }
 }
 
 strength.addEventListener("input", redraw);

@@ -198,7 +198,7 @@ class running:
         environment = {
             **os.environ,
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(APP.parent),
+            "PYTHONPATH": os.pathsep.join([str(APP.parent), os.environ.get("PYTHONPATH", "")]),
             "GRADIO_TEMP_DIR": str(self.log.parent / "uploads"),
         }
         with self.log.open("w") as file:

@@ -86,13 +86,8 @@ def test_the_container_runs_the_page_as_a_user_who_is_not_root():
     assert users and users[-1] not in ("root", "0")
     commands = [line for line in lines if line.startswith(("CMD", "ENTRYPOINT"))]
     assert 'CMD ["python", "app.py", "--host", "0.0.0.0"]' in commands
-    copied = {
-        word.rstrip("/")
-        for line in lines
-        if line.startswith("COPY ")
-        for word in line.split()[1:-1]
-    }
-    copied = {word for word in copied if not word.startswith("--")}
+    sources = [line.split()[1:-1] for line in lines if line.startswith("COPY ")]
+    copied = {name.rstrip("/") for names in sources for name in names}
     assert {"app.py", "captioner", "assets", "requirements.txt"} <= copied
     for name in copied:
         assert (ROOT / name).exists()

@@ -129,14 +129,16 @@ def test_an_assistant_gets_sentences_alone(server):
     from mcp.client.streamable_http import streamablehttp_client
 
     async def ask():
-        async with streamablehttp_client(f"{server}gradio_api/mcp/") as (read, write, _):
-            async with ClientSession(read, write) as session:
-                await session.initialize()
-                tools = (await session.list_tools()).tools
-                picture = as_url(photo(60, 40))
-                good = await session.call_tool(tools[0].name, {"image": picture})
-                bad = await session.call_tool(tools[0].name, {"image": "/etc/passwd"})
-                return tools, good, bad
+        async with (
+            streamablehttp_client(f"{server}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            picture = as_url(photo(60, 40))
+            good = await session.call_tool(tools[0].name, {"image": picture})
+            bad = await session.call_tool(tools[0].name, {"image": "/etc/passwd"})
+            return tools, good, bad
 
     tools, good, bad = asyncio.run(ask())
     assert [tool.name for tool in tools] == ["caption"]

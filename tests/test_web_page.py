@@ -24,7 +24,8 @@ PASTE = """(url) => {
   const bytes = Uint8Array.from(atob(url.split(",")[1]), (letter) => letter.charCodeAt(0));
   const pasted = new DataTransfer();
   pasted.items.add(new File([bytes], "pasted.png", { type: "image/png" }));
-  document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData: pasted, bubbles: true }));
+  const event = new ClipboardEvent("paste", { clipboardData: pasted, bubbles: true });
+  document.body.dispatchEvent(event);
 }"""
 
 

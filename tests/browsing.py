@@ -89,6 +89,18 @@ def clear(tab) -> None:
     tab.wait_for_selector("#viewer [data-state=empty]")
 
 
+def heading(tab) -> str:
+    """The caption that is shown."""
+    return tab.locator("#viewer h2").first.inner_text()
+
+
+@pytest.fixture
+def photo_file(tmp_path):
+    """The path of a picture."""
+    photo(300, 200).save(tmp_path / "a.png")
+    return tmp_path / "a.png"
+
+
 class Watched:
     """A tab of the browser that remembers complaints in the console and requests that leave."""
 

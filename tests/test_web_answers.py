@@ -142,7 +142,7 @@ def test_kept_words_stay_and_all_captions_begin_with_them(answers, picture):
 def test_a_word_that_the_model_does_not_know_is_told(answers, picture):
     value = answers.caption(picture, 3, 6, MODELS)
     told = answers.go_on(asked(value, word="zebu"))
-    assert told == {"error": "The model does not know the word 'zebu' of the prefix."}
+    assert told == {"error": "The model does not know the word 'zebu': try another."}
 
 
 def test_a_picture_that_is_gone_is_told(answers, picture, tmp_path):

@@ -140,12 +140,16 @@ class Answers:
         """Captions that begin with the words up to one, or to what is put in its place."""
         options = DecodingOptions(beam_size=question.beam_size, max_length=question.longest)
 
+        kept, model = tokenize(question.prefix), self._model(question)
+        for word in kept:
+            if word not in model.vocabulary:
+                raise CaptionerError(f"the model does not know the word {word!r}: try another")
+
         def write() -> Caption:
             image = self._pictures.open(question.picture)
-            return self._model(question).caption(image, prefix=question.prefix, options=options)
+            return model.caption(image, prefix=question.prefix, options=options)
 
-        locked = len(tokenize(question.prefix))
-        return {"captions": caption_values(self.turns.run(write), locked)}
+        return {"captions": caption_values(self.turns.run(write), len(kept))}
 
     @_told
     def doubt(self, question: Question, sent: dict) -> dict:

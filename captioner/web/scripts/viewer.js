@@ -49,7 +49,7 @@ async function ask(name, panel, more) {
     longest: view.value.longest,
     ...more,
   };
-  const asked = view.value;
+  const [value, caption] = [view.value, panel.caption];
   panel.notice.textContent = "";
   root.setAttribute("aria-busy", "true");
   let answer;
@@ -59,7 +59,8 @@ async function ask(name, panel, more) {
     answer = { error: "There is no answer from the server: try again in a moment." };
   }
   root.setAttribute("aria-busy", root.dataset.state === "busy");
-  if (asked !== view.value) return null; // another picture has come
+  // Another picture or another caption has come in the meantime.
+  if (value !== view.value || caption !== panel.caption) return null;
   if (answer.error) panel.notice.textContent = answer.error;
   return answer.error ? null : answer;
 }

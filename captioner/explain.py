@@ -87,7 +87,7 @@ def examine(
         places: indices of the words to test.
         seed: of the random order.
     """
-    view = _View(model, source, caption)
+    view = View(model, source, caption)
     cells = int(np.prod(caption.grid))
     full = view.probabilities(torch.zeros(1, cells, dtype=torch.bool))[0]  # (T,)
     alone = view.probabilities(torch.eye(cells, dtype=torch.bool))  # (L, T)
@@ -138,7 +138,7 @@ def sample(
     return {"pictures": len(pictures), **summarise(found)}
 
 
-class _View:
+class View:
     """One picture and its caption, ready to be looked at with cells hidden."""
 
     def __init__(self, model: Captioner, source: Any, caption: Caption) -> None:
@@ -152,7 +152,7 @@ class _View:
 
     def probabilities(self, hidden: Tensor) -> Tensor:
         """Of each word given the words before, for each way of hiding: (P, L) bool to (P, T)."""
-        return torch.cat([self._read(part) for part in hidden.split(BATCH_SIZE)])
+        return torch.cat([self.read(self.look(part)) for part in hidden.split(BATCH_SIZE)])
 
     def curves(self, order: np.ndarray, place: int) -> Curves:
         """Hides and shows cells in an order, and follows the word at a place of the caption."""
@@ -164,7 +164,8 @@ class _View:
         areas = 100 * torch.trapezoid(values.view(2, -1), dim=1) / STEPS
         return Curves(*areas.tolist())
 
-    def _read(self, hidden: Tensor) -> Tensor:
+    def look(self, hidden: Tensor) -> Tensor:
+        """What the encoder sees with cells hidden: (P, L) bool to annotations (P, L, D)."""
         size, before = (
             self.model.encoder.preprocessing.size,
             self.model.encoder.preprocessing.margin,
@@ -172,11 +173,15 @@ class _View:
         mask = F.interpolate(hidden.float().view(-1, 1, *self.grid), size)
         mask = F.pad(mask, (*before, *before), mode="replicate")  # a margin belongs to its edge
         pixels = torch.where(mask > 0.5, self.blurred, self.pixels).to(self.model.device)
+        return self.model.encoder(pixels)
+
+    def read(self, annotations: Tensor) -> Tensor:
+        """Of each word given the words before: annotations (P, L, D) to (P, T)."""
         decoder = self.model.decoder
-        memory = decoder.remember(self.model.encoder(pixels))
-        inputs = self.inputs.expand(len(pixels), -1).to(self.model.device)
-        log_probs = torch.log_softmax(decoder(memory, inputs).logits.float(), dim=-1)
-        log_probs = log_probs.view(len(pixels), len(self.said), -1).cpu()
+        inputs = self.inputs.expand(len(annotations), -1).to(self.model.device)
+        forced = decoder(decoder.remember(annotations), inputs)
+        log_probs = torch.log_softmax(forced.logits.float(), dim=-1)
+        log_probs = log_probs.view(len(annotations), len(self.said), -1).cpu()
         return log_probs[:, range(len(self.said)), self.said].exp()
 
 

@@ -7,6 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from browsing import (  # noqa: F401 (fixtures of the page)
+    browser,
+    open_tab,
+    other_folder,
+    photo_file,
+    server,
+    tiny_folder,
+)
 from PIL import Image, ImageDraw
 
 from captioner.errors import DataError

@@ -1,11 +1,12 @@
 """The viewer of the page: a caption whose words light up where the model looked for them.
 
-The server sends one value, made here, and `viewer.js` does all the drawing from it, so that a word
+The server sends one value, made here, and `scripts/` does all the drawing from it, so that a word
 answers in the same frame. Knows no torch and no model.
 """
 
 import base64
 import io
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,18 @@ import numpy as np
 from PIL import Image
 
 from captioner.caption import Caption, Word, content_words
-from captioner.geometry import Geometry
 from captioner.report import sentence
-from captioner.visual import HEATMAP_OPACITY, VIRIDIS
+from captioner.visual import HEATMAP_OPACITY, STRENGTH, VIRIDIS
+from captioner.web.wording import describe, percent
 
 # Longer side in pixels of the copy that is sent; the page shows it at most this large.
 LONGEST_SIDE = 1024
 JPEG_QUALITY = 85
 
-# From this share of the picture on, naming one place would mislead.
-EVERYWHERE = 0.4
-
-PLACES = (
-    ("top left", "top", "top right"),
-    ("middle left", "centre", "middle right"),
-    ("bottom left", "bottom", "bottom right"),
-)
-
 _HERE = Path(__file__).parent
+# Gradio runs one text: the files are plain scripts that share their names, joined in this order.
+SCRIPTS = "light words parts panel steering sheets truth numbers viewer".split()
+STYLES = "viewer panel sections".split()
 
 
 class AttentionViewer(gr.HTML):
@@ -40,19 +35,28 @@ class AttentionViewer(gr.HTML):
     Args:
         value: what is shown at first.
         elem_id: its id in the page.
+        functions: what its scripts may ask of the server, called by their names.
     """
 
-    def __init__(self, value: dict | None = None, *, elem_id: str | None = None) -> None:
+    def __init__(
+        self,
+        value: dict | None = None,
+        *,
+        elem_id: str | None = None,
+        functions: Sequence[Callable] = (),
+    ) -> None:
         super().__init__(
             value,
             elem_id=elem_id,
             # Constant: Gradio would run what looks like code in a value that a template names.
             html_template='<div class="viewer" data-state="empty"></div>',
-            css_template=(_HERE / "viewer.css").read_text(encoding="utf-8"),
-            js_on_load=(_HERE / "viewer.js").read_text(encoding="utf-8"),
+            css_template=joined("styles", STYLES, ".css"),
+            js_on_load=joined("scripts", SCRIPTS, ".js"),
             apply_default_css=False,
+            server_functions=list(functions),
             colours=VIRIDIS,
             heatmap_opacity=HEATMAP_OPACITY,
+            strength=STRENGTH,
         )
 
     def api_info(self) -> dict[str, Any]:
@@ -60,110 +64,108 @@ class AttentionViewer(gr.HTML):
         return {"type": "object"}
 
 
-def viewer_value(image: Image.Image, caption: Caption) -> dict[str, Any]:
+def joined(folder: str, names: Sequence[str], suffix: str) -> str:
+    """Several files of the page as one text."""
+    return "\n".join((_HERE / folder / (n + suffix)).read_text(encoding="utf-8") for n in names)
+
+
+def viewer_value(image: Image.Image, captions: Mapping[str, Caption], **about: Any) -> dict:
     """All that the viewer needs of a captioned picture, ready for JSON.
 
     Args:
         image: the upright original, from `load_image`.
-        caption: of that picture; its alternatives are sent with it.
+        captions: of that picture, by the name of the model; alternatives are sent with them.
+        about: the `id` that questions about the picture carry, its `name`, a `note` above it.
     """
     ratio = min(1, LONGEST_SIDE / max(image.size))
     size = tuple(max(1, round(side * ratio)) for side in image.size)
     copy = image.resize(size, Image.Resampling.LANCZOS) if ratio < 1 else image
     buffer = io.BytesIO()
     copy.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return {
+        "picture": "data:image/jpeg;base64," + as_text(buffer.getvalue()),
+        "size": list(size),
+        "panels": [_panel_value(name, each, size) for name, each in captions.items()],
+        **about,
+    }
+
+
+def error_value(title: str, message: str) -> dict[str, str]:
+    """What the viewer shows in place of a caption: one sentence under a title."""
+    return {"title": title, "error": sentence(message.rstrip("."))}
+
+
+def caption_values(caption: Caption, locked: int = 0) -> list[dict[str, Any]]:
+    """A caption and its alternatives.
+
+    Args:
+        locked: words that the visitor keeps.
+    """
+    return [_caption_value(each, locked) for each in (caption, *caption.alternatives)]
+
+
+def as_text(data: bytes) -> str:
+    """Bytes as base64, for JSON."""
+    return base64.b64encode(data).decode()
+
+
+def _panel_value(name: str, caption: Caption, size: tuple[int, int]) -> dict[str, Any]:
     geometry = caption.geometry.resized(size)
     return {
-        "picture": "data:image/jpeg;base64," + _base64(buffer.getvalue()),
-        "size": list(size),
+        "model": name,
         "geometry": {
             "scale": list(geometry.scale),
             "offset": list(geometry.offset),
             "frame": list(geometry.frame),
         },
         "grid": list(caption.grid),
-        "captions": [_caption_value(each) for each in (caption, *caption.alternatives)],
+        "captions": caption_values(caption),
     }
 
 
-def error_value(message: str) -> dict[str, str]:
-    """What the viewer shows in place of a caption: one sentence."""
-    return {"title": "This picture can't be captioned", "error": sentence(message.rstrip("."))}
-
-
-def _caption_value(caption: Caption) -> dict[str, Any]:
+def _caption_value(caption: Caption, locked: int) -> dict[str, Any]:
     maps = np.array([word.alpha for word in caption.words], dtype="<f4")
+    count = len(caption.words)
     return {
         "text": sentence(caption.text) if caption.words else "The model found no words.",
-        "maps": _base64(maps.tobytes()),  # (words, rows, columns), float32
+        "said": caption.text,
+        "log_prob": caption.log_prob,
+        "maps": as_text(maps.tobytes()),  # (words, rows, columns), float32
         "peak": float(maps.max(initial=0)) or 1.0,
         "first": next(iter(content_words(caption)), 0),
+        "locked": locked,
+        "heads": _heads_value(caption),
         "words": [
-            {
-                "text": word.text,
-                "probability": word.probability,
-                "percent": percent(word.probability),
-                "status": f"Word {number} of {len(caption.words)}: "
-                + describe(word, caption.geometry),
-                "considered": ", ".join(
-                    f"{text} {percent(probability)}" for text, probability in word.alternatives
-                ),
-            }
+            _word_value(word, f"Word {number} of {count}: {describe(word, caption.geometry)}")
             for number, word in enumerate(caption.words, 1)
         ],
     }
 
 
-def describe(word: Word, geometry: Geometry) -> str:
-    """Says in plain words how sure the model was, where it looked and how much it used that."""
-    half = share_of_half(word.alpha, geometry)
-    if half >= EVERYWHERE:
-        looks = f"Looks all over; half of the attention is on {percent(half)} of the picture."
-    else:
-        looks = (
-            f"Looks most at the {brightest_place(word.alpha, geometry)}; "
-            f"half of the attention is on {percent(half)} of the picture."
-        )
-    # Rounded once, so that the two add up.
-    looked = round(word.gate * 100)
-    gate = f"Looked {looked} %, guessed {100 - looked} %."
-    return f"{word.text}, {percent(word.probability)} sure. {looks} {gate}"
+def _heads_value(caption: Caption) -> dict[str, Any] | None:
+    """The maps of N heads in M layers, 0-255 on one scale, a byte a cell; nothing without heads."""
+    if not caption.words or any(word.heads is None for word in caption.words):
+        return None
+    heads = np.stack([word.heads for word in caption.words])  # (words, M, N, rows, columns)
+    scaled = np.rint(255 * heads / (heads.max() or 1)).astype(np.uint8)
+    return {
+        "maps": as_text(scaled.tobytes()),
+        "layers": heads.shape[1],
+        "heads": heads.shape[2],
+    }
 
 
-def share_of_half(alpha: np.ndarray, geometry: Geometry) -> float:
-    """How much of the picture, 0-1, the fewest cells with half of the attention cover."""
-    rows, columns = (_cell_edges(geometry, axis, alpha.shape[1 - axis]) for axis in (1, 0))
-    areas = np.outer(np.diff(rows), np.diff(columns)).ravel()
-    brightest = np.argsort(-alpha, axis=None, kind="stable")
-    held = np.cumsum(alpha.ravel()[brightest], dtype=np.float64)
-    needed = 1 + np.searchsorted(held, held[-1] / 2 - 1e-6)
-    return float(areas[brightest[:needed]].sum())
-
-
-def brightest_place(alpha: np.ndarray, geometry: Geometry) -> str:
-    """The ninth of the picture that the cell with the most attention lies in."""
-    thirds = []
-    for axis, cell in zip((1, 0), np.unravel_index(alpha.argmax(), alpha.shape)):
-        edges = _cell_edges(geometry, axis, alpha.shape[1 - axis])
-        thirds.append(min(2, int(3 * (edges[cell] + edges[cell + 1]) / 2)))
-    return PLACES[thirds[0]][thirds[1]]
-
-
-def percent(share: float) -> str:
-    """A share of 0-1 as people say it; what is neither none nor all is never called so."""
-    if 0 < share < 0.005:
-        return "under 1 %"
-    if 0.995 < share < 1:
-        return "over 99 %"
-    return f"{100 * share:.0f} %"
-
-
-def _cell_edges(geometry: Geometry, axis: int, cells: int) -> np.ndarray:
-    """Where the cells' edges lie in the picture along one axis, 0-1, held inside it."""
-    frame = np.linspace(0, geometry.frame[axis], cells + 1)
-    pixels = (frame - geometry.offset[axis]) / geometry.scale[axis]
-    return np.clip(pixels / geometry.size[axis], 0, 1)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+def _word_value(word: Word, status: str) -> dict[str, Any]:
+    return {
+        "text": word.text,
+        "probability": word.probability,
+        # What it says of a word that it does not know is no probability of that word.
+        "percent": percent(word.probability) if word.known else "not known",
+        "gate": word.gate,
+        "known": word.known,
+        "status": status,
+        "alternatives": [
+            {"text": text, "probability": probability, "percent": percent(probability)}
+            for text, probability in word.alternatives
+        ],
+    }

@@ -1,0 +1,45 @@
+"""The tab about the models: their cards, what to make of the maps, and how programs ask."""
+
+import re
+
+import gradio as gr
+
+from captioner.web.models import LoadedModel
+
+READING = """## How to read it
+
+Before each word the model looks at the picture: it spreads 100 % of its attention over a grid of
+cells, and the light is that attention. One scale serves all words of a caption, so a map that is
+flat looks flat. The bar under a word says how sure the model was of it.
+
+Attention is a hint at what the model used, not a proof. *Is it true?* puts it to the test: it hides
+what the word looked at and reads how likely the word still is.
+
+## For programs
+
+`/caption` takes a picture and gives the caption, the probability of each word and its map:
+
+```python
+from gradio_client import Client, handle_file
+Client("ADDRESS OF THIS PAGE").predict(handle_file("dog.jpg"), api_name="/caption")
+```
+
+Assistants can use the same as a tool over MCP, where the server has it: `ADDRESS/gradio_api/mcp/`.
+"""
+
+
+def add_about(models: dict[str, LoadedModel]) -> None:
+    """Lays out the tab."""
+    with gr.Column(elem_id="about"):
+        gr.Markdown(READING)
+        for name, model in models.items():
+            if len(models) > 1:
+                gr.Markdown(f"## {harmless(name)}")
+            gr.Markdown(harmless(model.card) or "This model has no card.")
+
+
+def harmless(markdown: str) -> str:
+    """Someone else's Markdown without pictures and markup, which could call other servers."""
+    without = re.sub(r"!\[([^\]]*)\]", r"\1 [picture]", markdown)
+    # Its title is not that of this page.
+    return re.sub(r"\A\s*# ", "## ", without).replace("<", "&lt;")

@@ -1,0 +1,77 @@
+"""What the page teaches about one word, ready for JSON: the test of its map, and the numbers."""
+
+from typing import Any
+
+import numpy as np
+
+from captioner.doubt import Doubt, Trial
+from captioner.report import sentence
+from captioner.walk import Walk
+from captioner.web.wording import percent
+
+# Cells whose vectors are shown, and numbers of each.
+VECTORS = 3
+PARTS = 8
+
+
+def trial_value(title: str, trial: Trial) -> dict[str, Any]:
+    """One way of hiding, and what became of it."""
+    return {
+        "title": title,
+        "caption": sentence(trial.caption),
+        "probability": trial.probability,
+        "percent": percent(trial.probability),
+        "hidden": [[int(row), int(column)] for row, column in zip(*trial.hidden.nonzero())],
+    }
+
+
+def verdict(found: Doubt) -> str:
+    """What to make of the test of a map."""
+    count = len(found.elsewhere)
+    if found.beaten == count:
+        reading = "So this word did hang on what it looked at."
+    elif found.beaten > count / 2:
+        reading = "So this map is a fair hint, and no more."
+    else:
+        reading = "So for this word the map is a poor hint."
+    return (
+        f"Hiding where it looked takes “{found.word.text}” from {percent(found.whole.probability)} "
+        f"to {percent(found.looked.probability)}; the same patch in {count} other places leaves "
+        f"{percent(found.chance)} on average. It hurts more than {found.beaten} of these {count}. "
+        f"{reading}"
+    )
+
+
+def walk_value(walk: Walk) -> dict[str, Any]:
+    """The numbers of the last layer, in which each head has energies and shares of its own."""
+    rows, columns, size = walk.annotations.shape
+    vectors = walk.annotations.reshape(-1, size)
+    brightest = np.argsort(-walk.alpha, axis=None, kind="stable")[:VECTORS]
+    lines = [
+        {
+            "name": f"{percent(float(walk.alpha.flat[cell]))} of cell "
+            f"({cell // columns + 1}, {cell % columns + 1})",
+            "values": _rounded(vectors[cell][:PARTS]),
+        }
+        for cell in brightest.tolist()
+    ]
+    name = "the sum" if walk.plain else "what the decoder gets, which is more than their sum"
+    lines.append({"name": name, "values": _rounded(walk.context[:PARTS])})
+    return {
+        "word": walk.word,
+        "before": list(walk.before),
+        "size": size,
+        "columns": columns,
+        "energies": [_rounded(head.ravel()) for head in walk.energies[-1]],
+        "shares": [_rounded(head.ravel()) for head in walk.heads[-1]],
+        "vectors": lines,
+        "gate": f"A gate lets in {percent(walk.gate)} of this sum.",
+        "likeliest": [
+            {"text": text, "probability": probability, "percent": percent(probability)}
+            for text, probability in walk.likeliest
+        ],
+    }
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return values.astype(float).round(6).tolist()

@@ -1,0 +1,58 @@
+"""Runs the page until it is stopped, with settings that can stand in the open."""
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+
+from captioner.errors import CaptionerError
+from captioner.web.models import LoadedModel
+from captioner.web.page import build_page, thumbnails
+from captioner.web.theme import theme
+from captioner.web.viewer import joined
+
+MAX_FILE_SIZE = "10mb"
+MAX_WAITING = 60
+
+
+def serve(models: Mapping[str, LoadedModel], *, host: str, port: int, assets: Path) -> None:
+    """Serves the page until it is stopped.
+
+    Args:
+        models: ready to caption, by the names to show.
+        host: address to listen at.
+        port: to listen at.
+        assets: folder of example pictures, each named as it is to be shown.
+
+    Raises:
+        CaptionerError: the address can't be used.
+    """
+    page = build_page(models, assets)
+    page.queue(max_size=MAX_WAITING)
+    try:
+        _, url, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            show_error=False,
+            ssr_mode=False,
+            # Assistants call /caption as a tool where their protocol is installed.
+            mcp_server=importlib.util.find_spec("mcp") is not None,
+            run_history=False,
+            enable_monitoring=False,
+            strict_cors=True,
+            allowed_paths=None,
+            max_file_size=MAX_FILE_SIZE,
+            footer_links=[],
+            theme=theme(),
+            css=joined("styles", ["page"], ".css") + thumbnails(assets),
+            js=joined("scripts", ["page"], ".js"),
+        )
+    except OSError as error:
+        raise CaptionerError(
+            f"can't listen at {host} port {port}: it is taken or not this machine's; "
+            "choose with --host and --port"
+        ) from error
+    print(f"captioner: the page is at {url}", flush=True)
+    page.block_thread()

@@ -1,0 +1,74 @@
+"""How sure the model was of a word and where it looked, in plain words. Knows no torch."""
+
+import numpy as np
+
+from captioner.caption import Word
+from captioner.geometry import Geometry
+
+# From this share of the picture on, naming one place would mislead.
+EVERYWHERE = 0.4
+# Most words let in nearly all of what was seen: only a gate below this says something of its word.
+OPEN_GATE = 0.9
+
+PLACES = (
+    ("top left", "top", "top right"),
+    ("middle left", "centre", "middle right"),
+    ("bottom left", "bottom", "bottom right"),
+)
+
+
+def describe(word: Word, geometry: Geometry) -> str:
+    """Says how sure the model was, where it looked, and how much of that it used if not all."""
+    if not word.known:
+        sure = f"“{word.text}” is a word that the model does not know; it read “some word”."
+    else:
+        sure = f"{word.text}, {percent(word.probability)} sure."
+    half = share_of_half(word.alpha, geometry)
+    if half >= EVERYWHERE:
+        looks = f"Looks all over; half of the attention is on {percent(half)} of the picture."
+    else:
+        looks = (
+            f"Looks mostly at the {brightest_place(word.alpha, geometry)}; "
+            f"half of the attention is on {percent(half)} of the picture."
+        )
+    if word.gate >= OPEN_GATE:
+        return f"{sure} {looks}"
+    # Rounded once, so that the two add up.
+    looked = round(word.gate * 100)
+    gate = f"It let in {looked} % of what it saw and went by the words before for the rest."
+    return f"{sure} {looks} {gate}"
+
+
+def share_of_half(alpha: np.ndarray, geometry: Geometry) -> float:
+    """How much of the picture, 0-1, the fewest cells with half of the attention cover."""
+    rows, columns = (_cell_edges(geometry, axis, alpha.shape[1 - axis]) for axis in (1, 0))
+    areas = np.outer(np.diff(rows), np.diff(columns)).ravel()
+    brightest = np.argsort(-alpha, axis=None, kind="stable")
+    held = np.cumsum(alpha.ravel()[brightest], dtype=np.float64)
+    needed = 1 + np.searchsorted(held, held[-1] / 2 - 1e-6)
+    return float(areas[brightest[:needed]].sum())
+
+
+def brightest_place(alpha: np.ndarray, geometry: Geometry) -> str:
+    """The ninth of the picture that the cell with the most attention lies in."""
+    thirds = []
+    for axis, cell in zip((1, 0), np.unravel_index(alpha.argmax(), alpha.shape)):
+        edges = _cell_edges(geometry, axis, alpha.shape[1 - axis])
+        thirds.append(min(2, int(3 * (edges[cell] + edges[cell + 1]) / 2)))
+    return PLACES[thirds[0]][thirds[1]]
+
+
+def percent(share: float) -> str:
+    """A share of 0-1 as people say it; what is neither none nor all is never called so."""
+    if 0 < share < 0.005:
+        return "under 1 %"
+    if 0.995 < share < 1:
+        return "over 99 %"
+    return f"{100 * share:.0f} %"
+
+
+def _cell_edges(geometry: Geometry, axis: int, cells: int) -> np.ndarray:
+    """Where the cells' edges lie in the picture along one axis, 0-1, held inside it."""
+    frame = np.linspace(0, geometry.frame[axis], cells + 1)
+    pixels = (frame - geometry.offset[axis]) / geometry.scale[axis]
+    return np.clip(pixels / geometry.size[axis], 0, 1)

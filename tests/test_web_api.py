@@ -1,0 +1,172 @@
+"""What programs and assistants ask of the page, and twenty visitors at once."""
+
+import asyncio
+import json
+import threading
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+from browsing import as_url, photo
+from odd_files import write_pictures, write_refused
+
+pytest.importorskip("gradio")
+from gradio_client import Client, handle_file  # noqa: E402
+from gradio_client.exceptions import AppError  # noqa: E402
+
+from captioner.web.models import LoadedModel  # noqa: E402
+from captioner.web.page import build_page  # noqa: E402
+
+
+def test_one_event_is_public_and_all_others_are_private(tiny_model, tmp_path):
+    photo(9, 9).save(tmp_path / "a-dog.png")
+    page = build_page({"one": LoadedModel(tiny_model)}, tmp_path)
+    events = page.fns.values()
+    assert len(events) > 4
+    public = [event.api_name for event in events if event.api_visibility != "private"]
+    assert public == ["caption"]
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return Client(server, verbose=False)
+
+
+@pytest.mark.slow
+def test_the_api_offers_one_endpoint(client):
+    offered = client.view_api(return_format="dict", print_info=False)
+    assert list(offered["named_endpoints"]) == ["/caption"]
+    assert not offered["unnamed_endpoints"]
+
+
+@pytest.mark.slow
+def test_the_api_gives_what_the_command_gives(client, tiny_folder, tmp_path):
+    from captioner.checkpoint import load
+
+    path = tmp_path / "a.png"
+    photo(300, 200).save(path)
+    answer = client.predict(handle_file(path), api_name="/caption")
+    expected = load(tiny_folder).caption(path, beam_size=5).as_dict()
+    assert answer.keys() == expected.keys()
+    assert answer["caption"] == expected["caption"]
+    assert answer["grid"] == expected["grid"]
+    assert len(answer["alternatives"]) == 4
+    for word, wanted in zip(answer["words"], expected["words"], strict=True):
+        assert word.keys() == wanted.keys()
+        assert np.allclose(word["alpha"], wanted["alpha"], atol=1e-4)
+    greedy = client.predict(handle_file(path), 1, api_name="/caption")
+    assert greedy["alternatives"] == []
+
+
+@pytest.mark.slow
+def test_every_odd_file_gets_a_caption_and_every_bad_one_a_sentence(client, tmp_path):
+    for folder in ("odd", "bad"):
+        (tmp_path / folder).mkdir()
+    for path in write_pictures(tmp_path / "odd"):
+        assert client.predict(handle_file(path), 1, api_name="/caption")["caption"]
+    for path, reason in write_refused(tmp_path / "bad").items():
+        with pytest.raises(AppError) as caught:
+            client.predict(handle_file(path), api_name="/caption")
+        assert caught.value.message.startswith(f"cannot read {path.name}: {reason}")
+        assert str(tmp_path) not in caught.value.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("beam_size", [99, "x", 0, None, [1], {"a": 1}])
+def test_an_impossible_beam_size_is_told(client, tmp_path, beam_size):
+    photo(9, 9).save(tmp_path / "a.png")
+    with pytest.raises(AppError, match="the beam size is .*, but must be a whole number from 1"):
+        client.predict(handle_file(tmp_path / "a.png"), beam_size, api_name="/caption")
+
+
+@pytest.mark.slow
+def test_no_picture_is_told(client):
+    with pytest.raises(AppError, match="there is no picture"):
+        client.predict(None, 5, api_name="/caption")
+
+
+def post(url, body):
+    request = urllib.request.Request(
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    return json.load(urllib.request.urlopen(request, timeout=20))
+
+
+@pytest.mark.slow
+def test_the_api_opens_no_file_of_the_server(server, tmp_path):
+    photo(9, 9).save(tmp_path / "secret.png")
+    url = f"{server}gradio_api/call/caption"
+    event = post(url, {"data": [{"path": str(tmp_path / "secret.png")}, 5]})["event_id"]
+    answer = urllib.request.urlopen(f"{url}/{event}", timeout=20).read().decode()
+    assert "the picture must be an uploaded file" in answer
+    assert "event: error" in answer and "secret" not in answer
+
+
+@pytest.mark.slow
+def test_questions_from_outside_are_answered_with_a_sentence(server):
+    config = json.load(urllib.request.urlopen(f"{server}config", timeout=20))
+    viewers = [
+        each["id"] for each in config["components"] if each["props"].get("elem_id") == "viewer"
+    ]
+    question = {
+        "picture": "../../etc/passwd", "model": "tiny", "words": ["a"], "place": 0,
+        "beam_size": 5, "longest": 30,
+    }  # fmt: skip
+    for name in ("go_on", "doubt", "animate", "numbers"):
+        for data in (question, {**question, "beam_size": 10**9}, None, [1] * 1000, "x" * 10_000):
+            answer = post(
+                f"{server}gradio_api/component_server",
+                {"data": data, "component_id": viewers[0], "fn_name": name, "session_hash": "x"},
+            )
+            assert set(answer) == {"error"} and "/" not in answer["error"]
+
+
+@pytest.mark.slow
+def test_an_assistant_gets_sentences_alone(server):
+    pytest.importorskip("mcp", reason="the protocol for assistants is not installed")
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def ask():
+        async with (
+            streamablehttp_client(f"{server}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            picture = as_url(photo(60, 40))
+            good = await session.call_tool(tools[0].name, {"image": picture})
+            return tools, good
+
+    tools, good = asyncio.run(ask())
+    assert [tool.name for tool in tools] == ["caption"]
+    assert [part.type for part in good.content] == ["text"] and not good.isError
+    caption, *words = good.content[0].text.splitlines()
+    assert caption.endswith(".") and len(words) == len(caption.split())
+    assert " sure. Looks " in words[0] and "alpha" not in good.content[0].text
+
+
+@pytest.mark.slow
+def test_twenty_visitors_at_once_get_an_answer_each_or_are_told_to_try_again(server, tmp_path):
+    answers, began = {}, time.monotonic()
+
+    def visit(number):
+        path = tmp_path / f"{number}.png"
+        photo(200, 150, seed=number).save(path)
+        start = time.monotonic()
+        try:
+            answer = Client(server, verbose=False).predict(handle_file(path), api_name="/caption")
+            answers[number] = (answer["caption"], time.monotonic() - start)
+        except AppError as error:
+            answers[number] = (error.message, time.monotonic() - start)
+
+    visitors = [threading.Thread(target=visit, args=[number]) for number in range(20)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert len(answers) == 20 and time.monotonic() - began < 60
+    for said, seconds in answers.values():
+        assert said and seconds < 30
+        assert "try again" in said or "cannot" not in said

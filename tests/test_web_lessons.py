@@ -1,0 +1,67 @@
+"""What the page teaches about one word."""
+
+import json
+
+import numpy as np
+import pytest
+from browsing import photo
+
+pytest.importorskip("gradio")
+
+from captioner.doubt import Doubt, Trial  # noqa: E402
+from captioner.walk import walk  # noqa: E402
+from captioner.web.lessons import PARTS, VECTORS, trial_value, verdict, walk_value  # noqa: E402
+
+
+class Said:
+    text = "dog"
+
+
+def trial(probability):
+    hidden = np.zeros((2, 3), bool)
+    hidden[1, 2] = True
+    return Trial(hidden, probability, "a cat")
+
+
+@pytest.mark.parametrize(
+    "elsewhere, beaten, reading",
+    [
+        ([0.8, 0.7, 0.6, 0.9], 4, "So this word did hang on what it looked at."),
+        ([0.8, 0.7, 0.6, 0.1], 3, "So this map is a fair hint, and no more."),
+        ([0.8, 0.7, 0.1, 0.1], 2, "So for this word the map is a poor hint."),
+    ],
+)
+def test_a_map_is_called_true_only_as_far_as_other_places_hurt_less(elsewhere, beaten, reading):
+    found = Doubt(Said, trial(0.8), trial(0.3), tuple(map(trial, elsewhere)))
+    told = verdict(found)
+    assert told.startswith(
+        "Hiding where it looked takes “dog” from 80 % to 30 %; the same patch in 4 other places "
+    )
+    assert told.endswith(f"It hurts more than {beaten} of these 4. {reading}")
+
+
+def test_a_trial_is_told_with_the_cells_that_were_hidden():
+    told = trial_value("Hidden", trial(0.314))
+    assert json.loads(json.dumps(told)) == {
+        "title": "Hidden", "caption": "A cat.", "probability": 0.314, "percent": "31 %",
+        "hidden": [[1, 2]],
+    }  # fmt: skip
+
+
+def test_the_numbers_are_those_of_the_walk_and_add_up(tiny_model):
+    found = walk(tiny_model, photo(80, 60), ["a", "red", "dog"], 2)
+    told = json.loads(json.dumps(walk_value(found)))
+    rows, columns = tiny_model.encoder.grid
+    assert told["columns"] == columns and told["before"] == ["a", "red"]
+    (shares,), (energies,) = told["shares"], told["energies"]
+    assert len(shares) == rows * columns and sum(shares) == pytest.approx(1, abs=1e-4)
+    softmax = np.exp(energies) / np.exp(energies).sum()
+    assert np.allclose(softmax, shares, atol=1e-4)
+    *cells, total = told["vectors"]
+    assert len(cells) == min(VECTORS, rows * columns) and total["name"] == "the sum"
+    assert np.allclose(total["values"], found.weighted_sum[:PARTS], atol=1e-3)
+    row, column = np.unravel_index(found.alpha.argmax(), found.alpha.shape)
+    assert cells[0]["name"].endswith(f"of cell ({row + 1}, {column + 1})")
+    assert np.allclose(cells[0]["values"], found.annotations[row, column][:PARTS], atol=1e-5)
+    chances = [word["probability"] for word in told["likeliest"]]
+    assert chances == sorted(chances, reverse=True)

@@ -53,6 +53,9 @@ ROWS: dict[str, dict] = {
     },
 }
 TIMED = 50
+# With so few steps, small batches, little dropout and a short average learn the most: two epochs
+# gave CIDEr 30.7 with soft attention, and 14.5 with the program's own 32, 0.5 and 0.998.
+DROPOUT, BATCH_SIZE, AVERAGE_DECAY = 0.2, 16, 0.98
 HEAD = """# Every way of looking, on one encoder
 
 `python benchmarks/attention.py`, {date}: {budget}. Backbone frozen (EfficientNet-Lite2 at 256
@@ -144,9 +147,15 @@ def train(
     training = {k: changes.pop(k) for k in ("grounding_weight",) if k in changes}
     sizes = ("annotation_dim", "embedding_dim", "hidden_dim", "attention_dim")
     torch.manual_seed(budget["seed"])
-    model = build(data, ModelConfig(**dict.fromkeys(sizes, size), **changes), splits[0])
+    settings = ModelConfig(**dict.fromkeys(sizes, size), dropout=DROPOUT, **changes)
+    model = build(data, settings, splits[0])
     config = TrainingConfig(
-        output=str(folder), epochs=budget["epochs"], seed=budget["seed"], **training
+        output=str(folder),
+        epochs=budget["epochs"],
+        seed=budget["seed"],
+        batch_size=BATCH_SIZE,
+        average_decay=AVERAGE_DECAY,
+        **training,
     )
     return fit(model, *splits, config).phase > 0
 
@@ -195,7 +204,8 @@ def write_table(path: Path, output: Path) -> None:
     some = next(iter(rows.values()))
     told = (
         f"{some['budget']['epochs']} epochs of {some['budget']['captions']:,} captions, vectors of "
-        f"{some['budget']['size']} numbers, seed {some['budget']['seed']}"
+        f"{some['budget']['size']} numbers, {BATCH_SIZE} pictures a step, "
+        f"seed {some['budget']['seed']}"
     )
     lines = [
         HEAD.format(

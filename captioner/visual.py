@@ -92,6 +92,7 @@ def sheet(
     style: str = "spotlight",
     strength: float = STRENGTH,
     smooth: bool = True,
+    peak: float | None = None,
     thumbnail: int = 224,
 ) -> Image.Image:
     """Shows all words at once: the picture, then one overlay per word, on one scale.
@@ -102,6 +103,7 @@ def sheet(
         geometry: as for `overlay`, told for the original picture.
         columns: tiles in a row; by default about as many as there are rows.
         style, strength, smooth: as for `overlay`.
+        peak: the alpha drawn as full light, by default the largest of these words.
         thumbnail: the longer side of each small picture in pixels.
 
     Returns:
@@ -114,12 +116,14 @@ def sheet(
     size = tuple(max(1, round(side * thumbnail / max(image.size))) for side in image.size)
     # Maps are drawn on the small copy, which keeps a sheet of a large photo quick.
     small = image.resize(size)
+    if peak is None:
+        peak = max((float(_checked(word.alpha).max()) for word in words), default=0) or None
     options = {
         "geometry": geometry and geometry.resized(size),
         "style": style,
         "strength": strength,
         "smooth": smooth,
-        "peak": max((float(_checked(word.alpha).max()) for word in words), default=0) or None,
+        "peak": peak,
     }
     tiles = [(small, "", "")]
     for word in words:

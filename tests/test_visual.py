@@ -208,3 +208,10 @@ def test_a_sheet_without_words_is_the_picture():
 def test_a_sheet_without_columns_is_refused():
     with pytest.raises(ValueError, match="columns is 0, but a sheet needs at least 1"):
         sheet(Image.new("RGB", (2, 2)), [], columns=0)
+
+
+def test_a_sheet_takes_the_scale_that_it_is_given():
+    picture = Image.new("RGB", (40, 40), (200, 200, 200))
+    word = SimpleNamespace(text="dog", probability=0.5, alpha=np.full((2, 2), 0.25))
+    own, dimmer = (sheet(picture, [word], peak=peak) for peak in (None, 1.0))
+    assert np.asarray(own).mean() > np.asarray(dimmer).mean()

@@ -1,14 +1,19 @@
 """What the page teaches about one word."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from browsing import photo
+from conftest import TINY, WORDS
 
 pytest.importorskip("gradio")
 
 from captioner.doubt import Doubt, Trial  # noqa: E402
+from captioner.model import new_model  # noqa: E402
+from captioner.vocabulary import Vocabulary  # noqa: E402
 from captioner.walk import walk  # noqa: E402
 from captioner.web.lessons import PARTS, VECTORS, trial_value, verdict, walk_value  # noqa: E402
 
@@ -57,11 +62,35 @@ def test_the_numbers_are_those_of_the_walk_and_add_up(tiny_model):
     assert len(shares) == rows * columns and sum(shares) == pytest.approx(1, abs=1e-4)
     softmax = np.exp(energies) / np.exp(energies).sum()
     assert np.allclose(softmax, shares, atol=1e-4)
-    *cells, total = told["vectors"]
+    *cells, total, got = told["vectors"]
     assert len(cells) == min(VECTORS, rows * columns) and total["name"] == "the sum"
     assert np.allclose(total["values"], found.weighted_sum[:PARTS], atol=1e-3)
+    assert np.allclose(got["values"], found.gate * found.weighted_sum[:PARTS], atol=1e-3)
     row, column = np.unravel_index(found.alpha.argmax(), found.alpha.shape)
     assert cells[0]["name"].endswith(f"of cell ({row + 1}, {column + 1})")
     assert np.allclose(cells[0]["values"], found.annotations[row, column][:PARTS], atol=1e-5)
     chances = [word["probability"] for word in told["likeliest"]]
     assert chances == sorted(chances, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({}, "A gate lets in "),
+        ({"attention": "hard"}, "It takes the cell with the most attention alone. A gate lets in "),
+        ({"attention": "adaptive"}, "it may look away"),
+        (
+            {"attention": "multihead", "decoder": "transformer"},
+            "Each head sums values that it makes of the cells itself. All of it goes to the ",
+        ),
+    ],
+    ids=["soft", "hard", "adaptive", "transformer"],
+)
+def test_what_became_of_the_sum_is_told_as_it_was(settings, told):
+    torch.manual_seed(0)
+    model = new_model(replace(TINY, **settings), Vocabulary(WORDS), pretrained=False)
+    value = walk_value(walk(model, photo(80, 60), ["a", "red", "dog"], 2))
+    assert told in value["gate"]
+    assert ("the sum" in [line["name"] for line in value["vectors"]]) == (
+        "heads" not in told and "Each head" not in told
+    )

@@ -55,7 +55,9 @@ def walk_value(walk: Walk) -> dict[str, Any]:
         }
         for cell in brightest.tolist()
     ]
-    name = "the sum" if walk.plain else "what the decoder gets, which is more than their sum"
+    if walk.plain:
+        lines.append({"name": "the sum", "values": _rounded(walk.weighted_sum[:PARTS])})
+    name = "what the decoder gets"
     lines.append({"name": name, "values": _rounded(walk.context[:PARTS])})
     return {
         "word": walk.word,
@@ -65,12 +67,29 @@ def walk_value(walk: Walk) -> dict[str, Any]:
         "energies": [_rounded(head.ravel()) for head in walk.energies[-1]],
         "shares": [_rounded(head.ravel()) for head in walk.heads[-1]],
         "vectors": lines,
-        "gate": f"A gate lets in {percent(walk.gate)} of this sum.",
+        "gate": _gate(walk),
         "likeliest": [
             {"text": text, "probability": probability, "percent": percent(probability)}
             for text, probability in walk.likeliest
         ],
     }
+
+
+def _gate(walk: Walk) -> str:
+    if not walk.plain:
+        sums = "Each head sums values that it makes of the cells itself. "
+    elif walk.selection.max() == 1:
+        sums = "It takes the cell with the most attention alone. "
+    else:
+        sums = ""
+    if walk.gate is None:
+        return f"{sums}All of it goes to the decoder."
+    if walk.sentinel:
+        return (
+            f"{sums}{percent(walk.gate)} of what the decoder gets is this sum, and the rest is "
+            "what it remembers: it may look away."
+        )
+    return f"{sums}A gate lets in {percent(walk.gate)} of it."
 
 
 def _rounded(values: np.ndarray) -> list[float]:

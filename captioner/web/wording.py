@@ -31,7 +31,7 @@ def describe(word: Word, geometry: Geometry) -> str:
             f"Looks mostly at the {brightest_place(word.alpha, geometry)}; "
             f"half of the attention is on {percent(half)} of the picture."
         )
-    if word.gate >= OPEN_GATE:
+    if word.gate is None or word.gate >= OPEN_GATE:
         return f"{sure} {looks}"
     # Rounded once, so that the two add up.
     looked = round(word.gate * 100)

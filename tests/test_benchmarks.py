@@ -1,0 +1,73 @@
+"""The comparison of mechanisms: which rows there are, and what its table says of them."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from captioner.attention import ATTENTIONS, needs_recurrence
+from captioner.model import ModelConfig
+
+PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "attention.py"
+SPEC = importlib.util.spec_from_file_location("benchmark_of_attention", PATH)
+benchmark = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(benchmark)
+
+
+def row(cider, entropy=3.0):
+    grounding = {"mass": 50.0, "mass_uniform": 26.0, "mass_center": 37.0, "pointing": 60.0}
+    return {
+        "budget": {"epochs": 2, "size": 256, "seed": 0, "captions": 29885, "images": 992},
+        "BLEU-4": 15.0,
+        "CIDEr": cider,
+        "grounding": {**grounding, "pointing_center": 49.0},
+        "entropy": entropy,
+        "uniform": 4.16,
+        "parameters": 3_000_000,
+        "seconds": 200,
+        "milliseconds": 42.0,
+    }
+
+
+def test_there_is_a_row_for_every_pair_and_each_is_a_model():
+    for name, kind in ATTENTIONS.items():
+        assert f"lstm, {name}" in benchmark.ROWS
+        assert (f"transformer, {name}" in benchmark.ROWS) == (not needs_recurrence(kind))
+    for changes in benchmark.ROWS.values():
+        ModelConfig(**{k: v for k, v in changes.items() if k != "grounding_weight"})
+    folders = {benchmark.folder_name(name) for name in benchmark.ROWS}
+    assert len(folders) == len(benchmark.ROWS) and "lstm-soft-2-encoder-layers" in folders
+
+
+def test_the_table_has_the_rows_that_are_done(tmp_path):
+    for name, figures in (("lstm, soft", row(30.7)), ("lstm, none", row(20.0, entropy=4.16))):
+        folder = tmp_path / benchmark.folder_name(name)
+        folder.mkdir()
+        (folder / "row.json").write_text(json.dumps(figures))
+    benchmark.write_table(tmp_path / "table.md", tmp_path)
+    lines = (tmp_path / "table.md").read_text().splitlines()
+    soft, none = lines[-2:]
+    assert soft.startswith(
+        "| lstm, soft | 15.0 | 30.7 | 50.0 (37.0) | 60.0 (49.0) | 3.00 | 3.0 M |"
+    )
+    # Where all cells are equal, none is the brightest.
+    assert none.startswith("| lstm, none | 15.0 | 20.0 | 50.0 (37.0) | - | 4.16 |")
+    assert any("2 epochs of 29,885 captions, vectors of 256 numbers" in line for line in lines)
+
+
+def test_a_row_of_another_budget_is_refused(drawn_pictures, tmp_path, monkeypatch, capsys):
+    file, folder, _ = drawn_pictures
+    done = tmp_path / "runs" / "lstm-soft"
+    done.mkdir(parents=True)
+    (done / "row.json").write_text(json.dumps(row(30.0)))
+    words = f"--train-annotations {file} --validation-annotations {file} --images {folder}"
+    words = [*words.split(), "--output", str(tmp_path / "runs"), "--only", "lstm, soft"]
+    monkeypatch.setattr("sys.argv", ["attention.py", *words])
+    with pytest.raises(SystemExit):
+        benchmark.main()
+    assert "had another budget" in capsys.readouterr().err
+    monkeypatch.setattr("sys.argv", ["attention.py", *words[:-1], "lstm, sharp"])
+    with pytest.raises(SystemExit):
+        benchmark.main()
+    assert "there is no row 'lstm, sharp'; the rows are lstm, soft; " in capsys.readouterr().err

@@ -21,7 +21,7 @@ from captioner.batches import pad_captions
 from captioner.checkpoint import load
 from captioner.data import CaptionDataset
 from captioner.decoders import DECODERS
-from captioner.errors import CaptionerError
+from captioner.errors import CaptionerError, TrainingError
 from captioner.images import load_image
 from captioner.losses import mean_entropy
 from captioner.model import Captioner, ModelConfig
@@ -115,7 +115,12 @@ def main() -> None:
             parser.error(f"{str(folder)!r} had another budget, {row['budget']}: give --output")
         if not row:
             print(f"== {name}", flush=True)
-            if not train(name, folder, data, (train_set, dev_set), budget):
+            try:
+                ended = train(name, folder, data, (train_set, dev_set), budget)
+            except TrainingError as error:
+                print(f"{name}: {error}")
+                continue
+            if not ended:
                 print("stopped; the same command goes on with this row")
                 return
             row = {"budget": budget, **measure(load(folder), folder, dev_set)}

@@ -1,193 +1,13 @@
-"""Where to look: one distribution over the annotations for each word.
-
-Every mechanism is a class here and a line of `ATTENTIONS`. It knows nothing of pictures or words.
-Letters: B rows (pictures x captions or beams), P pictures, K rows that share a picture (B = P * K,
-the rows of one picture side by side), L locations, D annotation size, Q query size, A attention
-size, N heads, H size of the LSTM's cell, T steps.
-"""
+"""Where to look: every mechanism is a class and a line of `ATTENTIONS`. Letters as in `looking`."""
 
 import math
-from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-class Memory(NamedTuple):
-    """What a decoder may look at, made once per picture and shared by all rows of that picture."""
-
-    annotations: Tensor  # (P, L, D)
-    keys: Tensor  # (P, L, A), what the query is compared with
-    values: Tensor  # (P, L, D), what is summed: for most mechanisms the annotations
-
-
-class Look(NamedTuple):
-    """What an attention gives for each row."""
-
-    context: Tensor  # (B, D)
-    alpha: Tensor  # (B, L), the map: sums to one; with heads, their mean
-    selection: Tensor  # (B, L), the weights that the sum was really taken with
-    energies: Tensor  # (B, N, L), before the softmax; one head for most mechanisms
-    heads: Tensor  # (B, N, L), each sums to one
-    seen: Tensor  # (B, 1), 0-1: the share of the context that is picture and not sentinel
-
-
-class Attention(nn.Module):
-    """The base: alpha = softmax(e), z = sum_i alpha_i a_i. Children differ in the energies e.
-
-    Every mechanism is given all sizes and takes those it needs: `annotation_dim`, `query_dim`,
-    `attention_dim`, `heads`, `grid` (rows, columns) and `cell_dim`.
-    """
-
-    # Why it can't serve a Transformer, which looks in every layer and has no cell; empty: it can.
-    recurrent_only: ClassVar[str] = ""
-    # Whether it decides itself how much of the picture it lets in.
-    has_sentinel: ClassVar[bool] = False
-    # Whether the context is a weighted sum of the annotations as they are.
-    sums_annotations: ClassVar[bool] = True
-
-    def remember(self, annotations: Tensor) -> Memory:
-        """Prepares the annotations (P, L, D) once, for every word to come."""
-        return Memory(annotations, annotations, annotations)
-
-    def energies(self, query: Tensor, memory: Memory) -> Tensor:
-        """How well each location suits the query: (P, K, Q) to (P, K, L)."""
-        raise NotImplementedError
-
-    def select(self, alpha: Tensor) -> Tensor:
-        """The weights (P, K, L) of the sum: for most mechanisms alpha itself."""
-        return alpha
-
-    def forward(self, query: Tensor, memory: Memory, cell: Tensor | None = None) -> Look:
-        """Looks at the memory.
-
-        Args:
-            query: (B, Q), what the decoder knows before the word; the paper's is its state.
-            memory: of P pictures; row b looks at picture b // (B / P).
-            cell: (B, H), the LSTM's; a sentinel is made of it.
-        """
-        energies = self.energies(query.view(len(memory.keys), -1, query.shape[-1]), memory)
-        energies = precise(energies)
-        alpha = torch.softmax(energies, dim=-1)  # (P, K, L)
-        selection = self.select(alpha)
-        context = selection.to(memory.values.dtype) @ memory.values  # (P, K, D)
-        energies, alpha, selection = (x.flatten(0, 1) for x in (energies, alpha, selection))
-        return Look(
-            context=context.flatten(0, 1),
-            alpha=alpha,
-            selection=selection,
-            energies=energies[:, None],
-            heads=alpha[:, None],
-            seen=torch.ones_like(alpha[:, :1]),
-        )
-
-    def context(self, query: Tensor, memory: Memory) -> Tensor:
-        """The context (B, D) alone, where nobody asks for the map."""
-        return self(query, memory).context
-
-    def extra_loss(
-        self, logits: Tensor, targets: Tensor, alphas: Tensor, selections: Tensor, real: Tensor
-    ) -> Tensor:
-        """What it adds to the caption loss, summed over captions: for most mechanisms nothing.
-
-        Args:
-            logits: (N, V), of the real words, row after row.
-            targets: (N,), the words that were said.
-            alphas: (B, T, L).
-            selections: (B, T, L), see `Look`.
-            real: (B, T), true where a word is said.
-        """
-        return logits.new_zeros(())
-
-
-class SoftAttention(Attention):
-    """Additive attention: a weighted sum of all annotations (Xu et al. 2015, section 4.2).
-
-    e_i = v . tanh(W_a a_i + W_q q),  alpha = softmax(e),  z = sum_i alpha_i a_i
-    """
-
-    def __init__(
-        self, *, annotation_dim: int, query_dim: int, attention_dim: int, **others: object
-    ) -> None:
-        super().__init__()
-        self.key = nn.Linear(annotation_dim, attention_dim)
-        self.query = nn.Linear(query_dim, attention_dim, bias=False)
-        self.energy = nn.Linear(attention_dim, 1, bias=False)
-
-    def remember(self, annotations: Tensor) -> Memory:
-        """Projects the annotations (P, L, D) to keys."""
-        return Memory(annotations, self.key(annotations), annotations)
-
-    def energies(self, query: Tensor, memory: Memory) -> Tensor:
-        """(P, K, Q) to (P, K, L), through a layer of its own."""
-        inner = memory.keys[:, None] + self.query(query)[:, :, None]  # (P, K, L, A)
-        return self.energy(torch.tanh(inner)).squeeze(-1)
-
-
-class HardAttention(SoftAttention):
-    """Looks at one location, drawn from alpha (Xu et al. 2015, section 4.1).
-
-    alpha = softmax(e),  s ~ Multinoulli(alpha),  z = sum_i s_i a_i
-
-    A draw has no gradient: the location is learnt by REINFORCE (eq. 10-11), with what the authors
-    published to keep its variance low; the sum is taken with alpha in half of the looks, drawn for
-    each word rather than for each picture. As in their code, a caption is worth its mean log
-    probability: a sum would reward short ones. In self-critical training it looks at the likeliest
-    location, and its energies learn from boxes alone.
-    """
-
-    semi_sampling = 0.5  # how often the sum is taken with alpha, not with the draw
-    reinforce_weight = 1.0
-    entropy_weight = 0.002
-    baseline_decay = 0.9
-
-    def __init__(self, **sizes: object) -> None:
-        super().__init__(**sizes)
-        # The moving average of what captions are worth, and the sum of its weights: 1 after many
-        # batches.
-        self.register_buffer("baseline", torch.tensor(0.0))
-        self.register_buffer("baseline_weight", torch.tensor(0.0))
-
-    def select(self, alpha: Tensor) -> Tensor:
-        """One-hot (P, K, L): drawn in training, the likeliest else, so captions are repeatable."""
-        if not self.training:
-            return F.one_hot(alpha.argmax(-1), alpha.shape[-1]).to(alpha.dtype)
-        # A broken alpha is found by its gradient; here it must only not end the program.
-        chances = alpha.detach().nan_to_num(nan=1.0).flatten(0, 1)
-        drawn = torch.multinomial(chances, 1).view(alpha.shape[:-1])
-        drawn = F.one_hot(drawn, alpha.shape[-1]).to(alpha.dtype)
-        expected = torch.rand(drawn.shape[:-1] + (1,), device=alpha.device) < self.semi_sampling
-        return torch.where(expected, alpha, drawn)
-
-    def extra_loss(
-        self, logits: Tensor, targets: Tensor, alphas: Tensor, selections: Tensor, real: Tensor
-    ) -> Tensor:
-        """-lambda_r (log p(y | s, a) - b) log p(s | a) - lambda_e H(s), summed over captions.
-
-        Arguments as in `Attention.extra_loss`. Where the sum was taken with alpha, the gradient of
-        sum_i s_i log alpha_i is zero by itself.
-        """
-        captions = real.any(dim=1)
-        if not self.training or not captions.any():
-            return logits.new_zeros(())
-        said = -F.cross_entropy(precise(logits.detach()), targets, reduction="none")
-        totals = torch.zeros(real.shape, dtype=said.dtype, device=said.device)
-        totals = totals.masked_scatter(real, said).sum(1)
-        worth = totals / real.sum(1).clamp_min(1)  # (B,), nats a word
-        advantage = (worth - self._follow(worth[captions].mean())) * captions
-        log_alphas = alphas.clamp_min(1e-12).log()
-        drawn = ((selections.detach() * log_alphas).sum(-1) * real).sum(1)  # (B,)
-        entropy = (-(alphas * log_alphas).sum(-1) * real).sum()
-        return -self.reinforce_weight * (advantage * drawn).sum() - self.entropy_weight * entropy
-
-    def _follow(self, mean: Tensor) -> Tensor:
-        """The baseline so far, which then moves towards the mean of this batch."""
-        begun = self.baseline_weight > 0
-        before = torch.where(begun, self.baseline / self.baseline_weight.clamp_min(1e-6), mean)
-        self.baseline.lerp_(mean.to(self.baseline.dtype), 1 - self.baseline_decay)
-        self.baseline_weight.lerp_(torch.ones_like(self.baseline), 1 - self.baseline_decay)
-        return before
+from captioner.hard import HardAttention
+from captioner.looking import Attention, Look, Memory, SoftAttention, precise
 
 
 class DotAttention(Attention):
@@ -240,7 +60,7 @@ class MultiHeadAttention(Attention):
         for name, size in (("attention_dim", attention_dim), ("annotation size", annotation_dim)):
             if size % heads:
                 raise ValueError(f"heads must divide the {name} {size}, and {heads} do not")
-        self.number = heads
+        self.heads = heads
         self.key = nn.Linear(annotation_dim, attention_dim, bias=False)
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
         self.value = nn.Linear(annotation_dim, annotation_dim, bias=False)
@@ -268,7 +88,7 @@ class MultiHeadAttention(Attention):
         """Query (P, N, K, A / N), keys (P, N, L, A / N) and values (P, N, L, D / N)."""
         query = self.query(query).view(len(memory.keys), -1, memory.keys.shape[-1])
         return tuple(
-            x.unflatten(-1, (self.number, -1)).transpose(1, 2)
+            x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for x in (query, memory.keys, memory.values)
         )
 
@@ -384,11 +204,6 @@ def needs_recurrence(kind: type[Attention]) -> str:
     if not kind.recurrent_only and kind.extra_loss is not Attention.extra_loss:
         return "it has a loss of its own, for one look a word"
     return kind.recurrent_only
-
-
-def precise(values: Tensor) -> Tensor:
-    """The values in single precision at least: a softmax in half precision sums to one badly."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def build_attention(kind: str, **sizes: int | tuple[int, int]) -> Attention:

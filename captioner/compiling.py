@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
-from captioner.attention import Attention
 from captioner.errors import TrainingError
+from captioner.looking import Attention
 from captioner.model import Captioner
 
 

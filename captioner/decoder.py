@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from captioner.attention import Attention, Look, Memory, build_attention, precise
+from captioner.attention import build_attention
+from captioner.looking import Attention, Look, Memory, precise
 from captioner.vocabulary import Vocabulary
 
 

@@ -10,16 +10,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from captioner.attention import (
-    ATTENTIONS,
-    Attention,
-    Look,
-    Memory,
-    build_attention,
-    needs_recurrence,
-    precise,
-)
+from captioner.attention import ATTENTIONS, build_attention, needs_recurrence
 from captioner.decoder import Forced, Glance
+from captioner.looking import Attention, Look, Memory, precise
 from captioner.self_attention import DROPOUT, FeedForward, SelfAttention, waves
 from captioner.vocabulary import Vocabulary
 

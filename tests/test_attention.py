@@ -8,13 +8,13 @@ from torch.nn import functional as F
 from captioner.attention import (
     ATTENTIONS,
     DotAttention,
-    HardAttention,
     MultiHeadAttention,
-    SoftAttention,
     build_attention,
     needs_recurrence,
 )
 from captioner.decoders import build_decoder
+from captioner.hard import HardAttention
+from captioner.looking import SoftAttention
 
 SIZES = {
     "annotation_dim": 6,

@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from captioner.attention import ATTENTIONS, SoftAttention, needs_recurrence
+from captioner.attention import ATTENTIONS, needs_recurrence
 from captioner.decoders import DECODERS, build_decoder
+from captioner.looking import SoftAttention
 from captioner.vocabulary import Vocabulary
 
 OPTIONS = {

@@ -6,10 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from captioner.attention import ATTENTIONS, SoftAttention, needs_recurrence
+from captioner.attention import ATTENTIONS, needs_recurrence
 from captioner.checkpoint import load
 from captioner.cli import main as captioner
 from captioner.decoders import DECODERS
+from captioner.looking import SoftAttention
 from captioner.run import main as train
 
 SMALL = (

@@ -62,7 +62,7 @@ def animate(
         )
         frame = _captioned(drawn, [word.text for word in words], index)
         # Without dithering a frame is a tenth of the size, and fifty times as fast to make.
-        frames.append(frame.quantize(128, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE))
+        frames.append(frame.quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE))
     buffer = io.BytesIO()
     frames[0].save(
         buffer, "GIF", save_all=True, append_images=frames[1:], duration=MILLISECONDS, loop=0

@@ -23,8 +23,9 @@ from playwright.sync_api import Page, sync_playwright
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 FLAGS = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking".split()
-# Pictures of a page have few colours; this keeps all of them together under a megabyte.
-COLOURS = 96
+# Pictures of a page have few colours; with these all of them together stay under a megabyte.
+COLOURS = 256
+GIF_COLOURS = 96
 GIF_WIDTH = 560
 MILLISECONDS = 900  # a word of the GIF
 
@@ -132,7 +133,7 @@ def write_gif(shots: list[Image.Image], name: str) -> None:
     height = round(shots[0].height * GIF_WIDTH / shots[0].width)
     small = [
         shot.resize((GIF_WIDTH, height), Image.Resampling.LANCZOS).quantize(
-            COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+            GIF_COLOURS, dither=Image.Dither.NONE
         )
         for shot in shots
     ]

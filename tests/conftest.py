@@ -15,6 +15,7 @@ from browsing import (  # noqa: F401 (fixtures of the page)
     server,
     tiny_folder,
 )
+from made_viewers import made_viewers  # noqa: F401 (a fixture)
 from PIL import Image, ImageDraw
 
 from captioner.errors import DataError

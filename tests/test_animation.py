@@ -31,7 +31,7 @@ def test_each_word_has_a_frame_with_its_light(style):
     for frame, word in zip(frames, caption.words, strict=True):
         drawn = overlay(image, word.alpha, geometry=caption.geometry, style=style, peak=peak)
         shown = np.asarray(frame.crop((0, 0, 480, 360)), float)
-        assert np.abs(shown - np.asarray(drawn)).mean() < 12  # 128 colours, not dithered
+        assert np.abs(shown - np.asarray(drawn)).mean() < 12  # 256 colours, not dithered
 
 
 def test_the_chosen_word_is_marked_under_the_picture():

@@ -107,7 +107,7 @@ def test_many_pictures_fill_a_table_and_are_saved(server, open_tab, tmp_path):
     tab = open_tab(server)
     tab.get_by_role("tab", name="Many pictures").click()
     tab.set_input_files("#files input[type=file]", [str(p) for p in sorted(tmp_path.iterdir())])
-    tab.get_by_text("notes.jpg").first.wait_for()
+    tab.locator("#files").get_by_text("notes").first.wait_for()
     tab.get_by_role("button", name="Caption all of them").click()
     tab.wait_for_selector(".board[data-state=ready]", timeout=30_000)
     rows = tab.locator(".board tbody tr").all_inner_texts()

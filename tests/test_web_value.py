@@ -92,6 +92,17 @@ def test_a_caption_without_words_can_be_shown():
     assert shown["peak"] > 0
 
 
+def test_the_maps_of_the_heads_are_sent_a_byte_a_cell():
+    caption = made_caption(photo(9, 9), ["a", "dog"])
+    assert caption_values(caption)[0]["heads"] is None
+    heads = np.random.default_rng(0).dirichlet(np.ones(16), (2, 3, 4)).reshape(2, 3, 4, *GRID)
+    words = [dataclasses.replace(w, heads=h) for w, h in zip(caption.words, heads, strict=True)]
+    (value,) = caption_values(dataclasses.replace(caption, words=tuple(words)))
+    assert (value["heads"]["layers"], value["heads"]["heads"]) == (3, 4)
+    sent_maps = np.frombuffer(base64.b64decode(value["heads"]["maps"]), np.uint8)
+    assert np.abs(sent_maps.reshape(heads.shape) / 255 - heads / heads.max()).max() <= 0.5 / 255
+
+
 def test_a_word_that_the_model_does_not_know_has_no_percent():
     caption = made_caption(photo(9, 9), ["a", "dog"])
     strange = dataclasses.replace(caption.words[1], text="zebu", known=False)

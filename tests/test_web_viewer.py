@@ -1,108 +1,12 @@
-"""The viewer in a browser, with values made by hand."""
-
-import dataclasses
-import json
+"""Words, keys, other captions and panels of the viewer, with values made by hand."""
 
 import numpy as np
 import pytest
-from browsing import (
-    GRID,
-    HOSTILE,
-    Watched,
-    as_url,
-    canvas_of,
-    free_port,
-    made_caption,
-    photo,
-)
+from browsing import HOSTILE, canvas_of
+from made_viewers import choose
 
-gr = pytest.importorskip("gradio")
-
-from captioner.caption import Caption  # noqa: E402
-from captioner.geometry import fit_image  # noqa: E402
-from captioner.visual import overlay  # noqa: E402
-from captioner.web.viewer import AttentionViewer, viewer_value  # noqa: E402
-
+pytest.importorskip("gradio")
 pytestmark = pytest.mark.slow
-SHOWN = photo(120, 80)
-RESIZES = ("squash", "pad", "crop")
-
-
-def value_of(caption, **about):
-    value = viewer_value(SHOWN, {"model": caption}, id="x", name="a dog.png", **about)
-    # Without loss, so that pixels can be compared.
-    value["picture"] = as_url(SHOWN)
-    return value
-
-
-@pytest.fixture(scope="module")
-def made_viewers(browser):
-    """One tab with a viewer for each way of fitting, one of hostile text and one of an error."""
-    values = {}
-    for resize in RESIZES:
-        caption = made_caption(SHOWN, ["a", "dog", "in", "grass"], resize)
-        other = made_caption(SHOWN, ["two", "dogs"], resize, seed=2)
-        values[resize] = value_of(dataclasses.replace(caption, alternatives=(other,)))
-    values["hostile"] = value_of(made_caption(SHOWN, ["a", HOSTILE, "dog"]), note=HOSTILE)
-    values["error"] = {"title": HOSTILE, "error": HOSTILE}
-    values["wordless"] = value_of(Caption((), -1.0, GRID, fit_image(SHOWN, (9, 9))[1]))
-    two = {
-        "soft": made_caption(SHOWN, ["a", "dog", "in", "grass"]),
-        HOSTILE: made_caption(SHOWN, ["in", "grass", "a", "brown", "dog"], seed=3),
-    }
-    values["compared"] = viewer_value(SHOWN, two, id="x", name="a.png")
-    with gr.Blocks(analytics_enabled=False) as page:
-        for name, value in values.items():
-            AttentionViewer(value, elem_id=name)
-    _, url, _ = page.launch(
-        server_port=free_port(), prevent_thread_lock=True, quiet=True, ssr_mode=False
-    )
-    watched = Watched(browser, viewport={"width": 900, "height": 900})
-    watched.tab.goto(url)
-    for name in values:
-        state = "error" if name == "error" else "ready"
-        watched.tab.wait_for_selector(f"#{name} [data-state={state}]", timeout=30_000)
-    yield watched.tab
-    page.close()
-    watched.close()
-
-
-def choose(tab, name, *, style="Spotlight", strength=80, cells=False, own_scale=False):
-    viewer = tab.locator(f"#{name}")
-    viewer.get_by_role("button", name=style).click()
-    viewer.get_by_role("slider").fill(str(strength))
-    viewer.get_by_role("checkbox", name="cells").set_checked(cells)
-    viewer.get_by_role("checkbox", name="own scale").set_checked(own_scale)
-    return viewer
-
-
-@pytest.mark.parametrize("resize", RESIZES)
-@pytest.mark.parametrize("style", ["Spotlight", "Heatmap"])
-@pytest.mark.parametrize("cells", [False, True], ids=["smooth", "cells"])
-@pytest.mark.parametrize("own_scale", [False, True], ids=["shared", "own"])
-def test_the_browser_draws_what_overlay_draws(made_viewers, resize, style, cells, own_scale):
-    viewer = choose(
-        made_viewers, resize, style=style, strength=70, cells=cells, own_scale=own_scale
-    )
-    caption = made_caption(SHOWN, ["a", "dog", "in", "grass"], resize)
-    peak = None if own_scale else float(max(word.alpha.max() for word in caption.words))
-    for index in (0, 1, 3):
-        viewer.get_by_role("radio").nth(index).click()
-        expected = overlay(
-            SHOWN, caption.words[index].alpha, geometry=caption.geometry, style=style.lower(),
-            strength=0.7, smooth=not cells, peak=peak,
-        )  # fmt: skip
-        difference = np.abs(canvas_of(made_viewers, resize) - np.asarray(expected, np.int16))
-        assert difference.max() <= 2
-
-
-def test_a_one_hot_map_lights_its_cell_and_leaves_the_rest_dark(made_viewers):
-    viewer = choose(made_viewers, "squash", strength=100, cells=True)
-    viewer.get_by_role("radio").last.click()
-    drawn = canvas_of(made_viewers, "squash")
-    expected = np.zeros_like(drawn)
-    expected[20:40, 60:90] = np.asarray(SHOWN)[20:40, 60:90]  # row 1, column 2 of 4 x 4
-    assert np.array_equal(drawn, expected)
 
 
 def test_the_keys_move_along_the_words(made_viewers):
@@ -161,89 +65,6 @@ def test_hostile_text_stays_text(made_viewers):
     assert made_viewers.evaluate("window.hacked") is None
 
 
-def test_a_caption_without_words_shows_the_plain_picture(made_viewers):
-    viewer = made_viewers.locator("#wordless")
-    assert viewer.get_by_role("heading").first.inner_text() == "The model found no words."
-    assert np.abs(canvas_of(made_viewers, "wordless") - np.asarray(SHOWN, np.int16)).mean() < 3
-
-
-def test_pointing_at_the_picture_tints_the_words_that_looked_there(made_viewers):
-    viewer = choose(made_viewers, "squash")
-    words = viewer.get_by_role("radio")
-    words.nth(0).click()
-    canvas = viewer.locator("canvas").first
-    box = canvas.bounding_box()
-    # The last word looks at row 1, column 2 of 4 x 4, and no other word as much.
-    canvas.hover(position={"x": box["width"] * 5 / 8, "y": box["height"] * 3 / 8})
-    tints = [word.evaluate("node => node.style.getPropertyValue('--tint')") for word in words.all()]
-    assert tints[3] == "80%" and all(float(tint[:-1]) < 80 for tint in tints[:3])
-    assert (
-        viewer.locator(".status")
-        .inner_text()
-        .startswith(
-            "The words that looked here most, with the share of their attention: “grass” (100 %)"
-        )
-    )
-    cell = viewer.locator(".cell").bounding_box()
-    assert cell["x"] == pytest.approx(box["x"] + box["width"] / 2, abs=1)
-    assert cell["width"] == pytest.approx(box["width"] / 4, abs=1)
-    viewer.get_by_role("heading").first.hover()
-    assert viewer.locator(".status").inner_text().startswith("Word 1 of 4")
-    assert viewer.locator(".tinted").count() == 0 and not viewer.locator(".cell").is_visible()
-    canvas.click(position={"x": box["width"] * 5 / 8, "y": box["height"] * 3 / 8})
-    assert words.nth(3).get_attribute("aria-checked") == "true"
-    viewer.get_by_role("heading").first.hover()
-
-
-def test_keys_point_at_the_picture_too(made_viewers):
-    viewer = choose(made_viewers, "squash")
-    viewer.locator("canvas").first.focus()
-    for key in ("ArrowUp", "ArrowUp"):  # from the middle, which is row 2, column 2
-        made_viewers.keyboard.press(key)
-    assert "“grass” (100 %)" in viewer.locator(".status").inner_text()
-    made_viewers.keyboard.press("Escape")
-    assert viewer.locator(".tinted").count() == 0
-
-
-def test_all_words_at_once_are_small_pictures_to_choose_from(made_viewers):
-    viewer = choose(made_viewers, "pad", strength=100, cells=True)
-    viewer.get_by_text("All words at once").click()
-    tiles = viewer.locator(".tile")
-    assert tiles.all_inner_texts() == ["a 90 %", "dog 80 %", "in 70 %", "grass 60 %"]
-    tiles.nth(2).click()
-    assert viewer.get_by_role("radio").nth(2).get_attribute("aria-checked") == "true"
-    assert tiles.nth(2).get_attribute("aria-pressed") == "true"
-    before = tiles.nth(0).locator("canvas").evaluate("node => node.toDataURL()")
-    choose(made_viewers, "pad", style="Heatmap")
-    assert tiles.nth(0).locator("canvas").evaluate("node => node.toDataURL()") != before
-
-
-def test_a_sheet_and_the_numbers_are_saved(made_viewers, tmp_path):
-    viewer = choose(made_viewers, "crop")
-    with made_viewers.expect_download() as saved:
-        viewer.get_by_role("button", name="JSON").click()
-    assert saved.value.suggested_filename == "a-dog.json"
-    saved.value.save_as(tmp_path / "saved.json")
-    whole = json.loads((tmp_path / "saved.json").read_text())
-    caption = made_caption(SHOWN, ["a", "dog", "in", "grass"], "crop")
-    other = made_caption(SHOWN, ["two", "dogs"], "crop", seed=2)
-    expected = dataclasses.replace(caption, alternatives=(other,)).as_dict()
-    assert whole.pop("image") == "a dog.png" and whole.pop("model") == "model"
-    maps = [word.pop("alpha") for word in whole["words"]]
-    assert np.allclose(maps, [word.pop("alpha") for word in expected["words"]], atol=2e-6)
-    assert whole == json.loads(json.dumps(expected))
-    with made_viewers.expect_download() as saved:
-        viewer.get_by_role("button", name="PNG sheet").click()
-    assert saved.value.suggested_filename == "a-dog.png"
-    saved.value.save_as(tmp_path / "sheet.png")
-    from PIL import Image
-
-    sheet = Image.open(tmp_path / "sheet.png").convert("RGB")
-    assert sheet.width > 3 * 120 and sheet.height > 2 * 80
-    plain = np.asarray(sheet.crop((12, 68, 132, 148)), int)  # the first tile is the picture
-    assert np.abs(plain - np.asarray(SHOWN)).max() <= 2
-
-
 def test_the_caption_is_copied_as_alt_text(browser, made_viewers):
     made_viewers.context.grant_permissions(["clipboard-read", "clipboard-write"])
     viewer = made_viewers.locator("#squash")
@@ -265,26 +86,6 @@ def test_playing_runs_through_the_words_and_pauses(made_viewers):
     place = viewer.locator("[aria-checked=true]").inner_text()
     made_viewers.wait_for_timeout(1000)
     assert viewer.locator("[aria-checked=true]").inner_text() == place
-
-
-def test_a_word_answers_within_two_frames(made_viewers):
-    """The drawing of a word, measured in the page, is done before the frame after the next."""
-    frames = made_viewers.evaluate(
-        """async () => {
-          const words = [...document.querySelectorAll("#squash [role=radio]")];
-          const canvas = document.querySelector("#squash canvas");
-          words[0].click();
-          const before = canvas.toDataURL();
-          words[3].click();
-          let frames = 0;
-          while (canvas.toDataURL() === before) {
-            await new Promise(requestAnimationFrame);
-            frames += 1;
-          }
-          return frames;
-        }"""
-    )
-    assert frames <= 2
 
 
 def test_the_same_word_is_chosen_in_every_panel(made_viewers):

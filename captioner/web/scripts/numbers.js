@@ -45,7 +45,7 @@ function explainNumbers(answer) {
       `A cell holds ${answer.size} numbers; these are the first:`),
     makeTable(["", ...Array.from({ length: PARTS_SHOWN }, (_, i) => `${i + 1}`)],
       make("tbody", {}, ...answer.vectors.map(({ name, values }) => vectorRow(name, values)))),
-    make("p", {}, answer.gate),
+    ...(answer.gate ? [make("p", {}, answer.gate)] : []),
     make("p", {}, "From this sum and the words before come the likeliest next words:"),
     makeTable(["Word", "Probability"],
       make("tbody", {}, ...answer.likeliest.map((word) => barRow(word.text, word.percent, word.probability)))),

@@ -163,7 +163,8 @@ async function update() {
   bottoms.replaceChildren(...view.panels.map((panel) => panel.bottom));
   view.panels.forEach((panel, i) => setPanel(panel, next.panels[i]));
   const [first] = view.panels;
-  view.pin(first, first.caption.first);
+  // The last panel that was filled has led the others.
+  if (view.panels.length > 1) view.pin(first, first.caption.first);
   controls.hidden = !first.caption.words.length;
   enter("ready");
 }

@@ -65,6 +65,9 @@ class MultiHeadAttention(Attention):
         self.query = nn.Linear(query_dim, attention_dim, bias=False)
         self.value = nn.Linear(annotation_dim, annotation_dim, bias=False)
         self.output = nn.Linear(annotation_dim, annotation_dim, bias=False)
+        # As large going out as coming in; PyTorch's own start would shrink a context to a third.
+        for layer in (self.key, self.query, self.value, self.output):
+            nn.init.xavier_uniform_(layer.weight)
 
     def remember(self, annotations: Tensor) -> Memory:
         """Projects the annotations (P, L, D) to the keys and values of all heads."""

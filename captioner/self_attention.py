@@ -30,6 +30,9 @@ class SelfAttention(nn.Module):
         self.key = nn.Linear(size, size)
         self.value = nn.Linear(size, size)
         self.output = nn.Linear(size, size)
+        # As large going out as coming in, as in PyTorch's own multi-head attention.
+        for layer in (self.query, self.key, self.value, self.output):
+            nn.init.xavier_uniform_(layer.weight)
 
     def remember(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (B, S, H) of vectors (B, S, H)."""

@@ -204,6 +204,14 @@ def test_one_head_is_the_dot_product_seen_through_two_matrices():
     torch.testing.assert_close(wide.context, many.output(many.value(plain.context)))
 
 
+def test_heads_start_with_a_context_about_as_large_as_an_annotation():
+    torch.manual_seed(0)
+    attention = MultiHeadAttention(annotation_dim=64, query_dim=32, attention_dim=64, heads=8)
+    annotations = torch.randn(1, 1, 64).expand(4, 9, 64)  # every cell alike: no averaging out
+    look = attention(torch.randn(4, 32), attention.remember(annotations))
+    assert 0.7 < look.context.std() / annotations.std() < 1.4
+
+
 def test_local_attention_looks_where_it_foresees():
     attention = make("local")
     with torch.no_grad():

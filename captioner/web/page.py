@@ -36,7 +36,7 @@ for every word."""
 
 # In the browser, before the server is asked: what waits for its turn is busy too.
 BUSY = "(picture) => picture ? { busy: true } : null"
-# Numbers what is asked, in place of input {last}: the viewer drops an answer that is not the newest.
+# Numbers what is asked, in place of the last input: the viewer drops all answers but the newest.
 NUMBERED = """(...sent) => {{
   sent[{last}] = globalThis.captionerTurn = (globalThis.captionerTurn ?? 0) + 1;
   return sent.slice(0, {last} + 1);

@@ -7,7 +7,9 @@ WORKDIR /home/visitor/captioner
 
 # First what seldom changes, so that a change of the code does not install it anew.
 COPY requirements.txt ./
-RUN pip install --no-cache-dir -r requirements.txt
+# Torch without its gigabytes for graphics cards: the wheels there have the higher version.
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu \
+    -r requirements.txt
 
 COPY app.py ./
 COPY captioner/ captioner/

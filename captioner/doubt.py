@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from captioner.attended import brightest_half
 from captioner.caption import Caption, Word
 from captioner.explain import View
 from captioner.model import Captioner
@@ -17,6 +18,8 @@ from captioner.options import DecodingOptions
 
 # Places that the patch is moved to.
 ELSEWHERE = 8
+# How far the picture under it may differ in size, as a share: a margin hides nothing.
+ALIKE = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,8 @@ class Doubt:
         word: with its map.
         whole: nothing hidden.
         looked: hidden where the word looked: the fewest cells that hold half of its attention.
-        elsewhere: the same patch, moved; the first of them was captioned too.
+        elsewhere: the same patch, moved; the first of them was captioned too. Empty where no
+            other place holds as much of the picture.
     """
 
     word: Word
@@ -52,7 +56,9 @@ class Doubt:
 
     @property
     def chance(self) -> float:
-        """The word's mean probability with the patch elsewhere."""
+        """The word's mean probability with the patch elsewhere; NaN without another place."""
+        if not self.elsewhere:
+            return float("nan")
         return float(np.mean([trial.probability for trial in self.elsewhere]))
 
     @property
@@ -82,7 +88,9 @@ def doubt(
     """
     word = caption.words[place]
     looked = brightest_half(word.alpha)
-    masks = np.stack([np.zeros_like(looked), looked, *moved(looked, ELSEWHERE, seed)])
+    geometry = caption.geometry
+    seen = geometry.cover([(0, 0, *geometry.size)], caption.grid)
+    masks = np.stack([np.zeros_like(looked), looked, *moved(looked, seen, ELSEWHERE, seed)])
     view = View(model, source, caption)
     annotations = view.look(torch.from_numpy(masks.reshape(len(masks), -1)))  # (P, L, D)
     probabilities = view.read(annotations)[:, place].tolist()
@@ -94,29 +102,24 @@ def doubt(
     return Doubt(word, whole, hidden, tuple(elsewhere))
 
 
-def brightest_half(alpha: np.ndarray) -> np.ndarray:
-    """The fewest cells with half of the attention: (rows, columns) bool."""
-    order = np.argsort(-alpha, axis=None, kind="stable")
-    held = np.cumsum(alpha.ravel()[order], dtype=np.float64)
-    chosen = np.zeros(alpha.size, bool)
-    chosen[order[: 1 + np.searchsorted(held, held[-1] / 2 - 1e-6)]] = True
-    return chosen.reshape(alpha.shape)
-
-
-def moved(patch: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
+def moved(patch: np.ndarray, seen: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
     """The patch moved over the grid, out at one side and in at the other.
 
     Args:
         patch: (rows, columns) bool.
+        seen: (rows, columns), how much of each cell is picture and not margin, 0-1.
         count: of places; those come first where it covers least of its own.
         seed: of the order among equals.
 
     Returns:
-        `count` patches of the same shape and size; fewer on a grid with fewer other places.
+        At most `count` patches of the same shape and size that hide as much of the picture; none
+        on a grid of one cell.
     """
     rows, columns = patch.shape
     shifts = [(y, x) for y in range(rows) for x in range(columns)][1:]
     order = np.random.default_rng(seed).permutation(len(shifts))
     places = [np.roll(patch, shifts[i], (0, 1)) for i in order]
-    places.sort(key=lambda place: int((place & patch).sum()))
-    return places[:count]
+    own = seen[patch].sum()
+    alike = [place for place in places if abs(seen[place].sum() - own) <= ALIKE * own]
+    alike.sort(key=lambda place: int((place & patch).sum()))
+    return alike[:count]

@@ -37,7 +37,7 @@ TRANSPOSES = {
 }
 
 
-def load_image(source: Any) -> Image.Image:
+def load_image(source: Any, *, most_pixels: int = MAX_PIXELS) -> Image.Image:
     """Reads a picture as upright RGB, whatever it is stored as.
 
     The first frame of an animation is taken, transparency is laid over white, and 16-bit samples
@@ -48,6 +48,7 @@ def load_image(source: Any) -> Image.Image:
     Args:
         source: a path, a PIL image (left as it is), or an array (height, width) or
             (height, width, 1, 3 or 4) of uint8, bool, uint16 or floats from 0 to 1.
+        most_pixels: a file with more is refused before it is decoded.
 
     Returns:
         A new RGB image without metadata, so that nothing can turn it a second time.
@@ -58,7 +59,7 @@ def load_image(source: Any) -> Image.Image:
     if isinstance(source, Image.Image):
         return _upright_rgb(source, getattr(source, "filename", "") or "the picture")
     if isinstance(source, (str, os.PathLike)):
-        return _load_file(source)
+        return _load_file(source, most_pixels)
     return _upright_rgb(_from_array(source), "the array")
 
 
@@ -103,7 +104,7 @@ def _unreadable(name: str | os.PathLike, reason: str) -> ImageError:
     return ImageError(f"cannot read {name}: {reason}")
 
 
-def _load_file(path: str | os.PathLike) -> Image.Image:
+def _load_file(path: str | os.PathLike, most_pixels: int) -> Image.Image:
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
@@ -125,6 +126,7 @@ def _load_file(path: str | os.PathLike) -> Image.Image:
         # Pillow would run Ghostscript on it, and a PostScript file is a program.
         if image.format == "EPS":
             raise _unreadable(path, "it is PostScript, not a picture")
+        _check_size(path, *image.size, most_pixels)
         return _upright_rgb(image, path)
 
 
@@ -170,9 +172,9 @@ def _upright_rgb(image: Image.Image, name: str | os.PathLike) -> Image.Image:
         return upright
 
 
-def _check_size(name: str | os.PathLike, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise _unreadable(name, TOO_LARGE)
+def _check_size(name: str | os.PathLike, width: int, height: int, most: int = MAX_PIXELS) -> None:
+    if width * height > most:
+        raise _unreadable(name, f"it has more than {most:,} pixels")
     if width * height < 1:
         raise _unreadable(name, "it has no pixels")
 

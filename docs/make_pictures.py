@@ -72,6 +72,8 @@ def served(model: str | None) -> Iterator[str]:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             time.sleep(0.2)
+        else:
+            sys.exit("make_pictures.py: the page did not answer in two minutes")
         yield url
     finally:
         server.terminate()

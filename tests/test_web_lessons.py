@@ -15,7 +15,14 @@ from captioner.doubt import Doubt, Trial  # noqa: E402
 from captioner.model import new_model  # noqa: E402
 from captioner.vocabulary import Vocabulary  # noqa: E402
 from captioner.walk import walk  # noqa: E402
-from captioner.web.lessons import PARTS, VECTORS, trial_value, verdict, walk_value  # noqa: E402
+from captioner.web.lessons import (  # noqa: E402
+    PARTS,
+    VECTORS,
+    doubt_value,
+    trial_value,
+    verdict,
+    walk_value,
+)
 
 
 class Said:
@@ -43,6 +50,17 @@ def test_a_map_is_called_true_only_as_far_as_other_places_hurt_less(elsewhere, b
         "Hiding where it looked takes “dog” from 80 % to 30 %; the same patch in 4 other places "
     )
     assert told.endswith(f"It hurts more than {beaten} of these 4. {reading}")
+
+
+def test_without_another_place_nothing_is_compared():
+    told = doubt_value(Doubt(Said, trial(0.8), trial(0.3), ()))
+    assert told["verdict"] == (
+        "Hiding where it looked takes “dog” from 80 % to 30 %; the same patch fits nowhere else, "
+        "so there is nothing to compare it with."
+    )
+    assert [each["title"] for each in told["trials"]] == ["As it is", "Hidden where it looked"]
+    one = verdict(Doubt(Said, trial(0.8), trial(0.3), (trial(0.7),)))
+    assert "the same patch in 1 other place leaves 70 %" in one
 
 
 def test_a_trial_is_told_with_the_cells_that_were_hidden():

@@ -28,10 +28,10 @@ def test_each_picture_gets_a_row_and_a_bad_one_its_reason(tiny_model, tmp_path):
     for table, as_table, as_zip in caption_many(Answers({"one": tiny_model}), files):
         steps.append((table["done"], table["total"], len(table["rows"])))
         if as_zip.visible:
-            text = Path(as_table.value["path"]).read_bytes().decode()
+            text = Path(as_table.value["path"]).read_bytes().decode("utf-8-sig")
             with zipfile.ZipFile(as_zip.value["path"]) as archive:
                 assert archive.namelist() == ["maps/01-a.jpg", "maps/03-c.jpg", "captions.csv"]
-                assert archive.read("captions.csv").decode() == text
+                assert archive.read("captions.csv") == b"\xef\xbb\xbf" + text.encode()
                 assert Image.open(io.BytesIO(archive.read("maps/01-a.jpg"))).format == "JPEG"
     assert steps == [(0, 3, 0), (1, 3, 1), (2, 3, 2), (3, 3, 3)]
     good, bad, other = table["rows"]

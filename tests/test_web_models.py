@@ -34,4 +34,10 @@ def test_someone_elses_card_calls_no_other_server():
     card = "\n# Title\n<img src=http://x.org/a> ![pixel](http://x.org/b) **bold** [a](http://c)"
     shown = harmless(card)
     assert "<" not in shown and "![" not in shown
+    for picture in (
+        "![![x]](http://x.org/p)",
+        "!!![x](http://x.org/p)",
+        "![![![x]]][p]\n[p]: http://x",
+    ):
+        assert "![" not in harmless(picture)
     assert shown.startswith("## Title\n") and "**bold** [a](http://c)" in shown

@@ -63,6 +63,10 @@ def test_dropped_pasted_and_example_pictures_are_captioned(server, open_tab):
     wait_for_width(tab, 110)
     tab.evaluate(PASTE, as_url(photo(100, 50)))
     wait_for_width(tab, 100)
+    tab.get_by_role("tab", name="About").click()
+    tab.evaluate(PASTE, as_url(photo(90, 50)))
+    wait_for_width(tab, 90)
+    assert tab.locator("#viewer canvas").first.is_visible()
     source, answer = (tab.locator(f"#{name}").bounding_box() for name in ("source", "answer"))
     assert answer["x"] >= source["x"] + source["width"]
     assert answer["x"] + answer["width"] - source["x"] <= 1180
@@ -162,7 +166,7 @@ def test_a_phone_needs_no_sideways_scroll(server, open_tab, photo_file, scheme):
     upload(tab, photo_file)
     heading_box = tab.locator("#viewer h2").bounding_box()  # brought into view
     assert 0 <= heading_box["y"] < 400
-    last = tab.locator("#viewer [role=radio]").first.bounding_box()
+    last = tab.locator("#viewer [role=radio]").last.bounding_box()
     assert last["y"] + last["height"] <= 844  # on one screen with the words
     for fold in ("All words at once", "Is it true?", "The numbers", "Explain your own words"):
         tab.get_by_text(fold).click()
@@ -199,6 +203,10 @@ def test_axe_finds_nothing_serious(server, open_tab, photo_file, tmp_path, schem
     tab.get_by_role("button", name="Hide where it looked").click()
     tab.wait_for_selector("#viewer .trials figure", timeout=30_000)
     tab.wait_for_selector("#viewer .numbers table", timeout=30_000)
+    assert complaints() == []
+    tab.locator("#viewer canvas").first.focus()
+    tab.keyboard.press("ArrowLeft")
+    tab.wait_for_selector("#viewer .tinted")
     assert complaints() == []
     (tmp_path / "notes.jpg").write_text("no picture")
     clear(tab)

@@ -33,7 +33,9 @@ def test_a_question_is_read():
     [
         ({"words": []}, "the question has no words"),
         ({"words": "a dog"}, "the question has no words"),
-        ({"words": ["a"] * 301}, "the question has no words"),
+        ({"words": ["a"] * 61}, "the question has 61 words, but at most 60 are taken"),
+        ({"words": ["a,b," * 40], "place": 0}, "the question has 80 words"),
+        ({"words": ["a"] * 60, "place": 59, "word": "b,c"}, "the question has 61 words"),
         ({"words": ["a", 7]}, "a word is not a text"),
         ({"words": ["a" * 301], "place": 0}, "a word has 301 characters, but at most 300"),
         ({"words": ["a" * 299] * 3}, "the caption has 899 characters, which is too long"),
@@ -117,6 +119,8 @@ def test_impossible_choices_of_models_are_refused(sent, sentence):
         ("  \n ", "write a caption of your own first"),
         ("x" * 301, "your caption has 301 characters, but at most 300 are taken"),
         (None, "your caption is not a text"),
+        ("a " * 61, "your caption has 61 words, but at most 60 are taken"),
+        ("a,b," * 31, "your caption has 62 words"),
     ],
 )
 def test_impossible_captions_of_ones_own_are_refused(sent, sentence):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from captioner.web.turns import Busy, Turns
+from captioner.web.turns import PLACES, Busy, Turns
 
 
 def test_one_runs_at_a_time_in_the_order_of_coming_and_always_in_the_same_thread():
@@ -74,6 +74,25 @@ def test_too_many_are_sent_away_at_once():
     event.set()
     thread.join()
     assert turns.run(int) == 0
+
+
+def test_the_server_has_threads_left_for_those_who_find_no_place():
+    pytest.importorskip("gradio")
+    from captioner.web.serving import MAX_THREADS
+
+    assert MAX_THREADS >= 2 * PLACES
+    turns = Turns()
+    event, thread = blocked(turns)
+    waiting = [threading.Thread(target=turns.run, args=[int]) for _ in range(PLACES - 1)]
+    for each in waiting:
+        each.start()
+    while turns._places._value:
+        time.sleep(0.01)
+    with pytest.raises(Busy, match="too many pictures are waiting"):
+        turns.run(int)
+    event.set()
+    for each in (thread, *waiting):
+        each.join()
 
 
 def test_what_has_begun_is_waited_for():

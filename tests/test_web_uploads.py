@@ -1,5 +1,6 @@
 """Nothing on the server is opened that was not uploaded."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,12 @@ from gradio.data_classes import FileData, ImageData, ListFiles  # noqa: E402
 from captioner.errors import CaptionerError, ImageError  # noqa: E402
 from captioner.web.uploads import (  # noqa: E402
     MOST_FILES,
+    MOST_PIXELS,
     REMEMBERED,
     Pictures,
     UploadedFiles,
     UploadedPicture,
+    UploadsOnly,
     open_upload,
 )
 
@@ -39,6 +42,22 @@ def test_a_file_of_the_server_that_was_not_uploaded_is_refused(kind, tmp_path):
         )
         with pytest.raises(gr.Error, match="must be an uploaded file"):
             component.preprocess(payload)
+
+
+def test_an_address_is_not_fetched_whichever_input_it_is_sent_for(monkeypatch):
+    async def fetch(url, cache_dir):
+        raise AssertionError(f"{url} was fetched")
+
+    monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", fetch)
+    with UploadsOnly() as page:
+        inputs = [UploadedPicture(), UploadedFiles(file_count="multiple"), gr.Slider()]
+        gr.Button().click(print, inputs)
+    (event,) = page.fns.values()
+    for url in ("http://example.org/a.png", "https://example.org/a.png"):
+        file = {"path": url, "meta": {"_type": "gradio.FileData"}}
+        for sent in ([file, None, 5], [None, [file], 5], [None, None, {"deep": [file]}]):
+            with pytest.raises(gr.Error, match="must be an uploaded file, not an address"):
+                asyncio.run(page.preprocess_data(event, sent, None))
 
 
 def test_an_uploaded_picture_is_handed_on_unopened():
@@ -84,6 +103,14 @@ def test_the_oldest_pictures_are_forgotten(tmp_path):
     with pytest.raises(CaptionerError, match="choose it again"):
         pictures.open(first)
     assert pictures.open(second).size == pictures.open(last).size == (9, 7)
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused_before_it_is_decoded(tmp_path):
+    from PIL import Image
+
+    Image.new("1", (8000, MOST_PIXELS // 8000 + 1)).save(tmp_path / "big.png")
+    with pytest.raises(ImageError, match="^cannot read big.png: it has more than 40,000,000 pix"):
+        open_upload(str(tmp_path / "big.png"))
 
 
 def test_what_is_wrong_is_told_without_the_servers_path(tmp_path):

@@ -49,7 +49,17 @@ def test_shares_and_places_are_those_of_the_picture_and_not_of_the_frame():
 
 @pytest.mark.parametrize(
     "share, said",
-    [(0, "0 %"), (0.003, "under 1 %"), (0.824, "82 %"), (0.997, "over 99 %"), (1, "100 %")],
+    [
+        (0, "0 %"),
+        (0.003, "under 1 %"),
+        (0.005, "1 %"),
+        (0.025, "3 %"),
+        (0.824, "82 %"),
+        (0.994, "99 %"),
+        (0.995, "over 99 %"),
+        (0.997, "over 99 %"),
+        (1, "100 %"),
+    ],  # fmt: skip
 )
 def test_what_is_neither_none_nor_all_is_never_called_so(share, said):
     assert percent(share) == said

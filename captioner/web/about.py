@@ -40,6 +40,7 @@ def add_about(models: dict[str, LoadedModel]) -> None:
 
 def harmless(markdown: str) -> str:
     """Someone else's Markdown without pictures and markup, which could call other servers."""
-    without = re.sub(r"!\[([^\]]*)\]", r"\1 [picture]", markdown)
+    # A picture becomes a link: whatever stands in its brackets, without the mark it is no picture.
+    without = re.sub(r"!+(?=\[)", "", markdown)
     # Its title is not that of this page.
     return re.sub(r"\A\s*# ", "## ", without).replace("<", "&lt;")

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captioner.animation import animate
+from captioner.attended import is_flat
 from captioner.caption import Caption
-from captioner.doubt import Doubt, doubt
+from captioner.doubt import doubt
 from captioner.errors import CaptionerError, ImageError
 from captioner.options import DecodingOptions
 from captioner.report import sentence
 from captioner.tokenizer import tokenize
 from captioner.walk import Walk, walk
-from captioner.web.lessons import trial_value, verdict, walk_value
+from captioner.web.lessons import doubt_value, no_verdict, walk_value
 from captioner.web.questions import (
     Question,
     read_beam_size,
@@ -117,21 +118,30 @@ class Answers:
 
     def _shown(self, path: str, key: tuple, ask: Callable, **about: Any) -> dict:
         key = (path, *key)
+
+        def show() -> dict:
+            # The same may have been asked twice at once, as a webcam does.
+            if (answer := self._find(key)) is not None:
+                return answer
+            image = open_upload(path)
+            answer = viewer_value(image, ask(image), name=Path(path).name, **about)
+            with self._lock:
+                self._kept[key] = answer
+                while len(self._kept) > KEPT:
+                    self._kept.popitem(last=False)
+            return answer
+
+        answer = self._find(key)
+        if answer is None:
+            answer = self.turns.run(show)
+        # An id of its own each time: that of a kept answer might be forgotten by now.
+        return {**answer, "id": self._pictures.add(path)}
+
+    def _find(self, key: tuple) -> dict | None:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
-                return self._kept[key]
-
-        def show() -> dict:
-            image = open_upload(path)
-            return viewer_value(image, ask(image), name=Path(path).name, **about)
-
-        value = {**self.turns.run(show), "id": self._pictures.add(path)}
-        with self._lock:
-            self._kept[key] = value
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        return value
+            return self._kept.get(key)
 
     # --- Questions about a word -------------------------------------------------------------
 
@@ -156,22 +166,19 @@ class Answers:
         """What the model says where what a word looked at is hidden."""
         options = DecodingOptions(beam_size=question.beam_size, max_length=question.longest)
 
-        def test() -> Doubt:
+        def test() -> dict:
             model, image = self._model(question), self._pictures.open(question.picture)
             caption = model.explain(image, question.text)
-            return doubt(model, image, caption, _place(caption, question), options)
+            place = _place(caption, question)
+            word = caption.words[place]
+            if not word.known:
+                reason = "how likely it finds it can't be read"
+                raise CaptionerError(f"the model does not know the word {word.text!r}: {reason}")
+            if is_flat(word.alpha):
+                return {"word": word.text, "verdict": no_verdict(word.text), "trials": []}
+            return doubt_value(doubt(model, image, caption, place, options))
 
-        found = self.turns.run(test)
-        trials = {
-            "As it is": found.whole,
-            "Hidden where it looked": found.looked,
-            "The same patch elsewhere": found.elsewhere[0],
-        }
-        return {
-            "word": found.word.text,
-            "verdict": verdict(found),
-            "trials": [trial_value(title, trial) for title, trial in trials.items()],
-        }
+        return self.turns.run(test)
 
     @_told
     def animate(self, question: Question, sent: dict) -> dict:

@@ -36,7 +36,7 @@ def offer_caption(answers: Answers, picture: UploadedPicture, beam_size: gr.Slid
             raise gr.Error("there is no picture", print_exception=False)
         try:
             found = answers.caption_for_api(image, beam_size)
-        except CaptionerError as error:
+        except (CaptionerError, ValueError) as error:
             raise gr.Error(str(error), print_exception=False) from error
         asked_by_assistant = request.headers.get("x-gradio-user") == "mcp"
         return in_words(found) if asked_by_assistant else found.as_dict()

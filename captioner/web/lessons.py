@@ -5,13 +5,26 @@ from typing import Any
 import numpy as np
 
 from captioner.doubt import Doubt, Trial
+from captioner.errors import counted
 from captioner.report import sentence
 from captioner.walk import Walk
 from captioner.web.wording import percent
 
 # Cells whose vectors are shown, and numbers of each.
 VECTORS = 3
-PARTS = 8
+PARTS = 5
+
+
+def doubt_value(found: Doubt) -> dict[str, Any]:
+    """The test of a map: a verdict, and a picture for each way of hiding."""
+    trials = {"As it is": found.whole, "Hidden where it looked": found.looked}
+    if found.elsewhere:
+        trials["The same patch elsewhere"] = found.elsewhere[0]
+    return {
+        "word": found.word.text,
+        "verdict": verdict(found),
+        "trials": [trial_value(title, trial) for title, trial in trials.items()],
+    }
 
 
 def trial_value(title: str, trial: Trial) -> dict[str, Any]:
@@ -25,9 +38,25 @@ def trial_value(title: str, trial: Trial) -> dict[str, Any]:
     }
 
 
+def no_verdict(word: str) -> str:
+    """Why a flat map is not put to the test."""
+    return (
+        f"For “{word}” it looked everywhere alike, so there is no place to hide: this map says "
+        "nothing about where the word comes from."
+    )
+
+
 def verdict(found: Doubt) -> str:
     """What to make of the test of a map."""
     count = len(found.elsewhere)
+    hidden = (
+        f"Hiding where it looked takes “{found.word.text}” from {percent(found.whole.probability)} "
+        f"to {percent(found.looked.probability)}"
+    )
+    if not count:
+        return (
+            f"{hidden}; the same patch fits nowhere else, so there is nothing to compare it with."
+        )
     if found.beaten == count:
         reading = "So this word did hang on what it looked at."
     elif found.beaten > count / 2:
@@ -35,8 +64,7 @@ def verdict(found: Doubt) -> str:
     else:
         reading = "So for this word the map is a poor hint."
     return (
-        f"Hiding where it looked takes “{found.word.text}” from {percent(found.whole.probability)} "
-        f"to {percent(found.looked.probability)}; the same patch in {count} other places leaves "
+        f"{hidden}; the same patch in {counted(count, 'other place')} leaves "
         f"{percent(found.chance)} on average. It hurts more than {found.beaten} of these {count}. "
         f"{reading}"
     )

@@ -22,6 +22,7 @@ from captioner.web.viewer import as_text, joined
 from captioner.web.wording import percent
 
 THUMBNAIL = 144  # pixels, its longer side; it is shown at half of that
+CSV_ENCODING = "utf-8-sig"  # spreadsheets take a file without the mark for Latin letters
 COLUMNS = ("file", "caption", "mean_confidence", "error")
 
 
@@ -97,9 +98,9 @@ def caption_many(answers: Answers, files: list[tuple[str, str]]) -> Iterator[tup
                 if maps:
                     archive.writestr(f"maps/{number:02}-{Path(name).stem[:80]}.jpg", maps)
             table = as_csv(rows)
-            archive.writestr("captions.csv", table)
+            archive.writestr("captions.csv", table.encode(CSV_ENCODING))
         written = Path(folder, "captions.csv")
-        written.write_text(table, encoding="utf-8", newline="")
+        written.write_text(table, encoding=CSV_ENCODING, newline="")
         # Gradio takes a copy of the files before it comes back and the folder goes.
         yield (
             _shown(rows, len(files)),

@@ -19,7 +19,7 @@ from captioner.web.inputs import Amount, Choices
 from captioner.web.many import add_many
 from captioner.web.models import LoadedModel
 from captioner.web.questions import LONGEST_CAPTION, LONGEST_TEXT, WIDEST_BEAM
-from captioner.web.uploads import UploadedPicture
+from captioner.web.uploads import UploadedPicture, UploadsOnly
 from captioner.web.viewer import AttentionViewer, as_text
 
 EXAMPLE_SUFFIXES = (".jpg", ".png")
@@ -36,6 +36,11 @@ for every word."""
 
 # In the browser, before the server is asked: what waits for its turn is busy too.
 BUSY = "(picture) => picture ? { busy: true } : null"
+# Numbers what is asked, in place of the last input: the viewer drops all answers but the newest.
+NUMBERED = """(...sent) => {{
+  sent[{last}] = globalThis.captionerTurn = (globalThis.captionerTurn ?? 0) + 1;
+  return sent.slice(0, {last} + 1);
+}}"""
 FAILED = """() => ({
   title: "No answer from the server",
   error: "It may be busy with other pictures: press the button to try again.",
@@ -50,12 +55,12 @@ def build_page(models: Mapping[str, LoadedModel], assets: Path) -> gr.Blocks:
         assets: folder of example pictures, each named as it is to be shown.
     """
     answers = Answers({name: loaded.model for name, loaded in models.items()})
-    with gr.Blocks(
+    with UploadsOnly(
         title="captioner", analytics_enabled=False, delete_cache=(UPLOADS_KEPT, UPLOADS_KEPT)
     ) as page:
         gr.Markdown(INTRODUCTION, elem_id="title")
         with gr.Tabs():
-            with gr.Tab("One picture"):
+            with gr.Tab("One picture", elem_id="one"):
                 _add_one_picture(answers, assets)
             with gr.Tab("Many pictures", elem_id="many"):
                 add_many(answers)
@@ -85,13 +90,14 @@ def _add_one_picture(answers: Answers, assets: Path) -> None:
                 names, beam_size, longest = _add_options(list(answers.models))
             with gr.Accordion("Explain your own words", open=False, elem_id="own"):
                 text, explain = _add_own_words()
+    turn = Amount(visible=False)
     _tie(
         answers.caption,
         [picture.change, again.click, names.input, beam_size.release, longest.release],
-        [picture, beam_size, longest, names],
+        [picture, beam_size, longest, names, turn],
         viewer,
     )
-    _tie(answers.explain, [explain.click, text.submit], [picture, text, names], viewer)
+    _tie(answers.explain, [explain.click, text.submit], [picture, text, names, turn], viewer)
     offer_caption(answers, picture, beam_size)
 
 
@@ -176,15 +182,28 @@ def _tie(answer: Callable, triggers: list, inputs: list, viewer: AttentionViewer
     gr.on(triggers, None, inputs[0], viewer, js=BUSY)
     gr.on(
         triggers,
-        answer,
+        numbered(answer),
         inputs,
         viewer,
-        # A webcam's picture arrives twice, and a new one may come before the last is done.
-        trigger_mode="always_last",
+        js=NUMBERED.format(last=len(inputs) - 1),
+        # A new picture may come before the last is done: it is asked about at once.
+        trigger_mode="multiple",
         # Private too, but a name that is taken would be taken from the public endpoint.
         api_name=f"page_{answer.__name__}",
         **EVENT,
     ).failure(None, None, viewer, js=FAILED)
+
+
+def numbered(answer: Callable) -> Callable:
+    """The same answer, with the number of what was asked, which comes last."""
+
+    def with_turn(*sent: Any) -> dict:
+        *asked, turn = sent
+        # Only a number goes back: Gradio would take other things for a file that it is to serve.
+        turn = turn if type(turn) is int else 0
+        return {**(answer(*asked) or {"empty": True}), "turn": turn}
+
+    return with_turn
 
 
 def _functions(answers: Answers) -> list[Callable]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from captioner.errors import CaptionerError
+from captioner.tokenizer import tokenize
 from captioner.visual import STYLES
 
 WIDEST_BEAM = 10
 LONGEST_CAPTION = 30
 LONGEST_TEXT = 300
 LONGEST_WORD = 60
+MOST_WORDS = 60  # the model reads them one by one, and every caption of its own is shorter
 MOST_MODELS = 3
 
 
@@ -65,8 +67,9 @@ def read_question(sent: Any) -> Question:
     """
     sent = sent if isinstance(sent, dict) else {}
     words = sent.get("words")
-    if not isinstance(words, list) or not 0 < len(words) <= LONGEST_TEXT:
+    if not isinstance(words, list) or not words:
         raise CaptionerError("the question has no words")
+    _few_words(len(words), "the question")
     words = tuple(_text(word, "a word", LONGEST_TEXT) for word in words)
     place = sent.get("place")
     if type(place) is not int or not 0 <= place < len(words):
@@ -83,6 +86,9 @@ def read_question(sent: Any) -> Question:
     )
     if len(question.text) > 2 * LONGEST_TEXT:
         raise CaptionerError(f"the caption has {len(question.text)} characters, which is too long")
+    # What was sent as one word may be several for the model.
+    _few_words(len(tokenize(question.text)), "the question")
+    _few_words(len(tokenize(question.prefix)), "the question")
     return question
 
 
@@ -115,6 +121,7 @@ def read_own_words(sent: Any) -> str:
     text = " ".join(_text(sent, "your caption", LONGEST_TEXT).split())
     if not text:
         raise CaptionerError("write a caption of your own first")
+    _few_words(len(tokenize(text)), "your caption")
     return text
 
 
@@ -131,6 +138,11 @@ def read_names(sent: Any, known: Sequence[str]) -> list[str]:
     if not 1 <= len(set(names)) <= MOST_MODELS:
         raise CaptionerError(f"choose one model, or up to {MOST_MODELS} to compare them")
     return [name for name in known if name in names]
+
+
+def _few_words(count: int, what: str) -> None:
+    if count > MOST_WORDS:
+        raise CaptionerError(f"{what} has {count} words, but at most {MOST_WORDS} are taken")
 
 
 def _whole(sent: Any, what: str, highest: int) -> int:

@@ -4,14 +4,19 @@ import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 
+from starlette.middleware import Middleware
+
 from captioner.errors import CaptionerError
+from captioner.web.bodies import BodyLimit
 from captioner.web.models import LoadedModel
 from captioner.web.page import build_page, thumbnails
 from captioner.web.theme import theme
+from captioner.web.uploads import MAX_FILE_SIZE
 from captioner.web.viewer import joined
 
-MAX_FILE_SIZE = "10mb"
 MAX_WAITING = 60
+# More than `turns.PLACES`: who finds no place must be told so at once.
+MAX_THREADS = 80
 
 
 def serve(models: Mapping[str, LoadedModel], *, host: str, port: int, assets: Path) -> None:
@@ -43,7 +48,9 @@ def serve(models: Mapping[str, LoadedModel], *, host: str, port: int, assets: Pa
             enable_monitoring=False,
             strict_cors=True,
             allowed_paths=None,
+            max_threads=MAX_THREADS,
             max_file_size=MAX_FILE_SIZE,
+            app_kwargs={"middleware": [Middleware(BodyLimit)]},
             footer_links=[],
             theme=theme(),
             css=joined("styles", ["page"], ".css") + thumbnails(assets),

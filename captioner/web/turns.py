@@ -11,6 +11,10 @@ from typing import Any
 
 from captioner.errors import CaptionerError
 
+# Functions that may wait or run at once. Each holds a thread of the server while it waits, so the
+# server needs more threads than that, see `serving.py`: else nobody would be there to say "busy".
+PLACES = 24
+
 
 class Busy(CaptionerError):
     """There are too many before this one."""
@@ -24,7 +28,7 @@ class Turns:
         patience: seconds that one waits for its turn.
     """
 
-    def __init__(self, *, places: int = 40, patience: float = 20.0) -> None:
+    def __init__(self, *, places: int = PLACES, patience: float = 20.0) -> None:
         self._places = threading.Semaphore(places)
         self._patience = patience
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import ImageData, ListFiles
+from gradio_client.utils import is_file_obj_with_meta, is_http_url_like, traverse
 
 from captioner.errors import CaptionerError, ImageError
 from captioner.images import load_image
@@ -15,6 +16,27 @@ from captioner.images import load_image
 # Pictures that questions can still be asked about, and files that are captioned at once.
 REMEMBERED = 2000
 MOST_FILES = 50
+MAX_FILE_SIZE = 10 * 2**20  # bytes of one file
+MOST_PIXELS = 40_000_000  # decoded they are 120 MB; few cameras take larger pictures
+NOT_UPLOADED = "the picture must be an uploaded file"
+
+
+class UploadsOnly(gr.Blocks):
+    """A page that fetches nothing for a visitor.
+
+    Gradio downloads the address in any value that looks like a file, whatever its size and
+    whichever input it is sent for, before that input sees it.
+    """
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        """Refuses addresses."""
+        traverse(inputs, _refuse_address, is_file_obj_with_meta)
+        super().validate_inputs(block_fn, inputs)
+
+
+def _refuse_address(file: dict) -> None:
+    if is_http_url_like(file["path"]):
+        raise gr.Error(f"{NOT_UPLOADED}, not an address", print_exception=False)
 
 
 class UploadedPicture(gr.Image):
@@ -50,7 +72,7 @@ class UploadedFiles(gr.File):
 def _uploaded(path: str | None, cache: Path) -> str:
     # Gradio checks paths that come marked as files; one without the mark would get past it.
     if not path or not Path(path).resolve().is_relative_to(cache.resolve()):
-        raise gr.Error("the picture must be an uploaded file", print_exception=False)
+        raise gr.Error(NOT_UPLOADED, print_exception=False)
     return path
 
 
@@ -89,7 +111,7 @@ def open_upload(path: str) -> Any:
         ImageError: it can't be read; the sentence has the file's name and not the server's path.
     """
     try:
-        return load_image(path)
+        return load_image(path, most_pixels=MOST_PIXELS)
     except ImageError as error:
         # People know the name of their file, not where the server keeps it.
         raise ImageError(str(error).replace(path, Path(path).name)) from error

@@ -147,11 +147,13 @@ def _heads_value(caption: Caption) -> dict[str, Any] | None:
     if not caption.words or any(word.heads is None for word in caption.words):
         return None
     heads = np.stack([word.heads for word in caption.words])  # (words, M, N, rows, columns)
-    scaled = np.rint(255 * heads / (heads.max() or 1)).astype(np.uint8)
+    peak = float(heads.max()) or 1.0
+    scaled = np.rint(255 * heads / peak).astype(np.uint8)
     return {
         "maps": as_text(scaled.tobytes()),
         "layers": heads.shape[1],
         "heads": heads.shape[2],
+        "peak": peak,  # what 255 stands for
     }
 
 

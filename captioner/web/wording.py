@@ -1,7 +1,10 @@
 """How sure the model was of a word and where it looked, in plain words. Knows no torch."""
 
+import math
+
 import numpy as np
 
+from captioner.attended import brightest_half
 from captioner.caption import Word
 from captioner.geometry import Geometry
 
@@ -42,11 +45,8 @@ def describe(word: Word, geometry: Geometry) -> str:
 def share_of_half(alpha: np.ndarray, geometry: Geometry) -> float:
     """How much of the picture, 0-1, the fewest cells with half of the attention cover."""
     rows, columns = (_cell_edges(geometry, axis, alpha.shape[1 - axis]) for axis in (1, 0))
-    areas = np.outer(np.diff(rows), np.diff(columns)).ravel()
-    brightest = np.argsort(-alpha, axis=None, kind="stable")
-    held = np.cumsum(alpha.ravel()[brightest], dtype=np.float64)
-    needed = 1 + np.searchsorted(held, held[-1] / 2 - 1e-6)
-    return float(areas[brightest[:needed]].sum())
+    areas = np.outer(np.diff(rows), np.diff(columns))
+    return float(areas[brightest_half(alpha)].sum())
 
 
 def brightest_place(alpha: np.ndarray, geometry: Geometry) -> str:
@@ -60,11 +60,12 @@ def brightest_place(alpha: np.ndarray, geometry: Geometry) -> str:
 
 def percent(share: float) -> str:
     """A share of 0-1 as people say it; what is neither none nor all is never called so."""
-    if 0 < share < 0.005:
+    rounded = math.floor(100 * share + 0.5)  # halves go up, as in words.js
+    if rounded == 0 and share > 0:
         return "under 1 %"
-    if 0.995 < share < 1:
+    if rounded == 100 and share < 1:
         return "over 99 %"
-    return f"{100 * share:.0f} %"
+    return f"{rounded} %"
 
 
 def _cell_edges(geometry: Geometry, axis: int, cells: int) -> np.ndarray:

@@ -4,13 +4,15 @@ import { load } from "./load.mjs";
 
 const { percent, nextIndex, matchWord, attentionAt, tints, lookedHere, fileStem, asJson, sheetPlan } =
   load(
-    "words", "percent", "nextIndex", "matchWord", "attentionAt", "tints", "lookedHere", "fileStem",
+    "light words", "percent", "nextIndex", "matchWord", "attentionAt", "tints", "lookedHere", "fileStem",
     "asJson", "sheetPlan",
   );
 
 test("what is neither none nor all is never called so", () => {
-  const shares = [0, 0.003, 0.824, 0.997, 1];
-  const said = ["0 %", "under 1 %", "82 %", "over 99 %", "100 %"];
+  const shares = [0, 0.003, 0.005, 0.025, 0.824, 0.994, 0.995, 0.997, 1];
+  const said = [
+    "0 %", "under 1 %", "1 %", "3 %", "82 %", "99 %", "over 99 %", "over 99 %", "100 %",
+  ];
   assert.deepEqual(shares.map(percent), said);
 });
 
@@ -75,6 +77,17 @@ test("a caption is saved in the shape that the command gives", () => {
     ],
     alternatives: [{ caption: "two", log_prob: -3 }],
   });
+});
+
+test("the maps of heads are saved word by word, as the command nests them", () => {
+  const word = { text: "a", probability: 1, gate: 1, alternatives: [] };
+  const sent = Uint8Array.from([0, 255, 51, 204, 102, 153, 255, 0]); // 2 words, 1 layer, 2 heads
+  const heads = { maps: Buffer.from(sent).toString("base64"), layers: 1, heads: 2, peak: 0.5 };
+  const caption = { said: "a a", log_prob: -1, words: [word, word], heads };
+  const panel = { grid: [1, 2], captions: [caption] };
+  const saved = asJson("a.jpg", panel, caption, Float32Array.from([1, 0, 0, 1])).words;
+  assert.deepEqual(saved[0].heads, [[[[0, 0.5]], [[0.1, 0.4]]]]);
+  assert.deepEqual(saved[1].heads, [[[[0.2, 0.3]], [[0.5, 0]]]]);
 });
 
 test("the tiles of a sheet lie inside it and do not cover each other", () => {

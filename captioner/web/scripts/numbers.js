@@ -1,25 +1,43 @@
 // "The numbers": what the model really computed for one word; and the maps of its heads.
 
 const CELLS_SHOWN = 6; // the brightest ones
-const PARTS_SHOWN = 5; // numbers of a vector
+const SETTLED = 250; // milliseconds that a word must stay chosen before its numbers are asked for
 
 function makeNumbers(panel) {
-  const { fold, body } = makeFold("The numbers", "numbers", run);
-  let shown = null; // the caption and the word that the numbers are of
+  const { fold, body } = makeFold("The numbers", "numbers", () => {
+    if (!shown) run();
+  });
+  let shown = null; // the word that the numbers are of
+  let running = false;
+  let timer;
+  // While it plays, the next word would be there before the answer.
+  const wanted = () =>
+    fold.open && !panel.view.playing() ? (panel.caption.words[panel.pinned] ?? null) : null;
   async function run() {
-    const wanted = `${panel.caption.said} ${panel.pinned}`;
-    if (!fold.open || shown === wanted) return;
-    shown = wanted;
-    const answer = await panel.view.ask("numbers", panel, {});
-    if (!answer) shown = null;
-    if (answer && shown === wanted) body.replaceChildren(...explainNumbers(answer));
+    if (running) return; // it goes on to the newest word itself
+    running = true;
+    for (let word = wanted(); word && word !== shown; word = wanted()) {
+      body.replaceChildren(make("p", { class: "working" }, "working …"));
+      const answer = await panel.view.ask("numbers", panel, {});
+      if (word !== wanted()) continue;
+      body.replaceChildren(...(answer ? explainNumbers(answer) : []));
+      if (!answer) break; // the notice says why; opening it again asks again
+      shown = word;
+    }
+    running = false;
+    if (!wanted()) body.replaceChildren();
   }
   return {
     node: fold,
     pinned() {
-      fold.hidden = !panel.caption.words.length;
-      // While it plays, the next word would be there before the answer.
-      if (fold.open && !panel.view.playing()) run();
+      const word = panel.caption.words[panel.pinned];
+      fold.hidden = !word;
+      if (word === shown) return;
+      // Numbers of one word under another would be wrong.
+      shown = null;
+      body.replaceChildren();
+      clearTimeout(timer);
+      timer = setTimeout(run, SETTLED);
     },
   };
 }
@@ -35,40 +53,45 @@ function explainNumbers(answer) {
     );
   select.addEventListener("change", fill);
   fill();
+  const parts = answer.vectors[0].values;
   return [
+    make("h3", {}, `The word “${answer.word}”`),
     make("p", {}, `After “${said}” the model asks every cell of the picture: how well do you suit `,
       "what I want to know now? The answers are energies; e to the power of each, divided by the ",
       "sum of all, is the attention (softmax)."),
     ...(heads.length > 1 ? [select] : []),
-    makeTable(["Cell (row, column)", "Energy", "Attention"], rows),
+    makeTable(["Cell (row, column)", "Energy", "Attention"], rows, "Energies and attention of the cells"),
     make("p", {}, "Then it adds up what is in the cells, each as much as it was attended to. ",
       `A cell holds ${answer.size} numbers; these are the first:`),
-    makeTable(["", ...Array.from({ length: PARTS_SHOWN }, (_, i) => `${i + 1}`)],
-      make("tbody", {}, ...answer.vectors.map(({ name, values }) => vectorRow(name, values)))),
+    makeTable(["", ...parts.map((_, i) => `${i + 1}`)],
+      make("tbody", {}, ...answer.vectors.map(({ name, values }) => vectorRow(name, values))),
+      "What is in the cells, and their sum"),
     ...(answer.gate ? [make("p", {}, answer.gate)] : []),
     make("p", {}, "From this sum and the words before come the likeliest next words:"),
     makeTable(["Word", "Probability"],
-      make("tbody", {}, ...answer.likeliest.map((word) => barRow(word.text, word.percent, word.probability)))),
+      make("tbody", {}, ...answer.likeliest.map((word) => barRow(word.text, word.percent, word.probability))),
+      "The likeliest next words"),
   ];
 }
 
-function makeTable(titles, rows) {
+function makeTable(titles, rows, name) {
   const heads = titles.map((title) => make(title ? "th" : "td", title ? { scope: "col" } : {}, title));
-  const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), rows);
-  return make("div", { class: "wide", tabindex: 0, role: "group", "aria-label": "Table" }, table);
+  const table = make("table", { "aria-label": name }, make("thead", {}, make("tr", {}, ...heads)), rows);
+  return make("div", { class: "wide", tabindex: 0, role: "group", "aria-label": name }, table);
 }
 
 // The cells with most attention, and the others together.
 function cellRows(energies, shares, columns) {
   const order = shares.map((_, cell) => cell).sort((one, other) => shares[other] - shares[one]);
   const top = order.slice(0, CELLS_SHOWN);
-  const rest = 1 - top.reduce((sum, cell) => sum + shares[cell], 0);
+  // Rounded shares may add up to more than all.
+  const rest = Math.max(0, 1 - top.reduce((sum, cell) => sum + shares[cell], 0));
   const rows = top.map((cell) => {
     const place = `(${Math.floor(cell / columns) + 1}, ${(cell % columns) + 1})`;
     return barRow(place, percent(shares[cell]), shares[cell], energies[cell].toFixed(2));
   });
   const left = order.length - top.length;
-  return left ? [...rows, barRow(`the other ${left}`, percent(Math.max(0, rest)), rest, "")] : rows;
+  return left ? [...rows, barRow(`the other ${left}`, percent(rest), rest, "")] : rows;
 }
 
 function barRow(name, said, share, ...between) {
@@ -80,7 +103,7 @@ function barRow(name, said, share, ...between) {
 }
 
 function vectorRow(name, values) {
-  const numbers = values.slice(0, PARTS_SHOWN).map((value) => value.toFixed(2));
+  const numbers = values.map((value) => value.toFixed(2));
   return make("tr", {}, make("th", { scope: "row" }, name),
     ...numbers.map((number) => make("td", { class: "number" }, number)));
 }

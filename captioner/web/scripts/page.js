@@ -5,6 +5,7 @@ document.addEventListener("paste", (event) => {
   const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
   const input = document.querySelector("#picture input[type=file]");
   if (!file || !input) return;
+  document.querySelector("#one-button")?.click(); // the tab where it is shown
   const transfer = new DataTransfer();
   transfer.items.add(file);
   input.files = transfer.files;

@@ -10,15 +10,19 @@ function makePanel(view) {
     maps: null, // its maps, one after the other
     pinned: 0,
     shown: 0,
+    pointed: null, // the cell that is pointed at
+    asked: {}, // how often the server was asked, by the kind of question
     model: make("p", { class: "model" }),
     heading: make("h2", { class: "caption" }),
     note: make("p", { class: "note" }),
-    canvas: make("canvas", { role: "img", tabindex: 0 }),
+    canvas: make("canvas", {
+      role: "application", "aria-roledescription": "picture to point at", tabindex: 0,
+    }),
     badge: make("span", { class: "badge", "aria-hidden": "true" }),
     cell: make("span", { class: "cell", "aria-hidden": "true", hidden: "" }),
     words: make("div", { class: "words", role: "radiogroup" }),
-    status: make("p", { class: "status", "aria-live": "polite" }),
-    notice: make("p", { class: "notice", "aria-live": "assertive" }),
+    status: make("p", { class: "status" }),
+    notice: make("p", { class: "notice" }),
   };
   const copy = makeButton("Copy as alt text", () =>
     copyText(panel.caption.text).then(
@@ -71,6 +75,7 @@ function setCaptions(panel, captions, index = 0, place = undefined) {
 
 function chooseCaption(panel, index, place = undefined) {
   const caption = panel.captions[index];
+  if (panel.caption) pointAt(panel, null);
   panel.caption = caption;
   panel.maps = floats(caption.maps);
   panel.heading.textContent = caption.text;
@@ -79,6 +84,12 @@ function chooseCaption(panel, index, place = undefined) {
   panel.notice.textContent = "";
   tell(panel, "captioned");
   panel.view.pin(panel, place ?? caption.first);
+  announce(panel);
+}
+
+// Says a caption aloud, with the word that is chosen.
+function announce(panel) {
+  panel.view.say(`${panel.caption.text} ${panel.status.textContent}`.trim());
 }
 
 function makeChip(panel, word, index) {
@@ -187,9 +198,11 @@ function listenToPicture(panel) {
   });
 }
 
+const MOST_TINT = 60; // per cent: with more, light letters on it are hard to read
+
 // Tints the words by how much they looked at a cell; null ends it.
 function pointAt(panel, cell) {
-  if (String(panel.pointed ?? null) === String(cell)) return;
+  if (String(panel.pointed) === String(cell)) return;
   panel.pointed = cell;
   panel.cell.hidden = !cell;
   const chips = [...panel.words.children];
@@ -200,9 +213,10 @@ function pointAt(panel, cell) {
     return;
   }
   const values = attentionAt(panel.maps, panel.value.grid, ...cell);
-  tints(values).forEach((tint, i) => chips[i].style.setProperty("--tint", `${80 * tint}%`));
+  tints(values).forEach((tint, i) => chips[i].style.setProperty("--tint", `${MOST_TINT * tint}%`));
   panel.words.classList.add("tinted");
   panel.status.textContent = lookedHere(panel.caption.words.map((word) => word.text), values);
+  panel.view.say(panel.status.textContent);
   const box = cellBox(panel.value.geometry, panel.value.grid, panel.view.value.size, ...cell);
   ["left", "top", "width", "height"].forEach((side, i) => {
     panel.cell.style[side] = `${100 * box[i]}%`;

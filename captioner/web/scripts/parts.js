@@ -14,6 +14,27 @@ function makeButton(text, act, attributes = {}) {
   return button;
 }
 
+// A button that asks the server.
+function makeAsker(text, ask, attributes = {}) {
+  const button = makeButton(text, () => whileWorking(button, ask), attributes);
+  return button;
+}
+
+// Asks, and until there is an answer says so beside the button, which asks no second time. It is not
+// disabled as browsers do it: that would take the focus from who pressed it.
+async function whileWorking(button, ask) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  const note = make("span", { class: "working" }, "working …");
+  button.setAttribute("aria-disabled", "true");
+  button.after(note);
+  try {
+    await ask();
+  } finally {
+    note.remove();
+    button.removeAttribute("aria-disabled");
+  }
+}
+
 // A part that can be folded away; `fill` runs whenever it is opened.
 function makeFold(title, name, fill) {
   const body = make("div", { class: "body" });

@@ -32,9 +32,12 @@ function makeSaving(panel) {
   };
   const png = makeButton("PNG sheet", async () => {
     const canvas = drawSheet(panel);
-    download(`${stem()}.png`, await new Promise((done) => canvas.toBlob(done, "image/png")));
+    const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+    // Browsers give nothing for a canvas that is larger than they can hold.
+    if (!blob) return flash(png, "Too large for this browser");
+    download(`${stem()}.png`, blob);
   });
-  const gif = makeButton("GIF", async () => {
+  const gif = makeAsker("GIF", async () => {
     const { style, strength, cells, ownScale } = panel.view.settings;
     const look = { style: style.toLowerCase(), strength, smooth: !cells, own_scale: ownScale };
     const answer = await panel.view.ask("animate", panel, look);

@@ -7,17 +7,19 @@ function makeSteering(panel) {
     type: "text", maxlength: 60, placeholder: "another word", "aria-label": "Another word",
     autocomplete: "off", autocapitalize: "none", spellcheck: "false",
   });
-  const form = make("form", { class: "typed" }, typed,
-    make("button", { type: "submit" }, "Put it in"));
-  const keep = makeButton("", () => goOn(panel, null), { class: "padlock" });
+  const send = make("button", { type: "submit" }, "Put it in");
+  const form = make("form", { class: "typed" }, typed, send);
+  const keep = makeAsker("", () => goOn(panel, null), { class: "padlock" });
   const back = makeButton("Back to its own caption", () => goBack(panel));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    if (typed.value.trim()) goOn(panel, typed.value.trim());
+    const word = typed.value.trim();
+    if (word) whileWorking(send, () => goOn(panel, word));
   });
   const label = make("p", { class: "label" });
   const keeping = make("div", { class: "choices" }, keep, back);
   const node = make("div", { class: "steering" }, label, others, keeping);
+  let offered = null; // the word whose others are offered
   return {
     node,
     captioned() {
@@ -27,11 +29,13 @@ function makeSteering(panel) {
     pinned() {
       const word = panel.caption.words[panel.pinned];
       node.hidden = !word;
-      if (!word) return;
+      // Buttons that are made anew would lose the focus, and what a running question says on them.
+      if (!word || word === offered) return;
+      offered = word;
       label.textContent = `Instead of “${word.text}” it also considered (press one: it writes on)`;
       others.replaceChildren(
         ...word.alternatives.map((other) =>
-          makeButton(`${other.text} ${other.percent}`, () => goOn(panel, other.text)),
+          makeAsker(`${other.text} ${other.percent}`, () => goOn(panel, other.text)),
         ),
         form,
       );
@@ -47,6 +51,13 @@ async function goOn(panel, word) {
   if (!answer) return;
   panel.original ??= panel.captions;
   setCaptions(panel, answer.captions, 0, Math.min(place, answer.captions[0].words.length - 1));
+  takeFocus(panel);
+}
+
+// Gives the chosen word the focus that the pressed button had, unless the visitor went elsewhere.
+function takeFocus(panel) {
+  const at = document.activeElement;
+  if (at !== document.body && !panel.top.contains(at)) return;
   panel.words.children[panel.pinned]?.focus();
 }
 
@@ -54,7 +65,7 @@ function goBack(panel) {
   const captions = panel.original;
   panel.original = null;
   setCaptions(panel, captions);
-  panel.words.children[panel.pinned]?.focus();
+  takeFocus(panel);
 }
 
 // The other captions that it had in mind, each with maps of its own.

@@ -6,8 +6,11 @@ const count = make("p", { class: "count", role: "status" });
 const body = make("tbody", {});
 const titles = ["Picture", "File", "Caption", "Mean confidence"];
 const heads = titles.map((title) => make("th", { scope: "col" }, title));
-const table = make("table", {}, make("thead", {}, make("tr", {}, ...heads)), body);
-board.append(progress, count, make("div", { class: "wide" }, table));
+const table = make("table", { "aria-label": "Captions" }, make("thead", {}, make("tr", {}, ...heads)), body);
+const wide = make("div", {
+  class: "wide", tabindex: 0, role: "group", "aria-label": "Captions",
+}, table);
+board.append(progress, count, wide);
 
 function makeRow(row) {
   const picture = row.picture ? make("img", { src: row.picture, alt: "", width: 72 }) : "";

@@ -2,9 +2,9 @@
 
 function makeTruth(panel) {
   const { fold, body } = makeFold("Is it true?", "truth", () => {});
-  const button = makeButton("", run);
+  const button = makeAsker("", run);
   const result = make("div", { class: "trials" });
-  const verdict = make("p", { class: "verdict", "aria-live": "polite" });
+  const verdict = make("p", { class: "verdict" });
   body.append(
     make("p", {},
       "If the model used what it looked at, hiding just that must make the word less likely; ",
@@ -15,6 +15,7 @@ function makeTruth(panel) {
     const answer = await panel.view.ask("doubt", panel, {});
     if (!answer) return;
     verdict.textContent = answer.verdict;
+    panel.view.say(answer.verdict);
     result.replaceChildren(...answer.trials.map((trial) => showTrial(panel, trial, answer.word)));
   }
   return {

@@ -9,7 +9,9 @@ const HINTS = {
 };
 
 const root = element.querySelector(".viewer");
-const hint = make("p", { class: "hint", role: "status" });
+const hint = make("p", { class: "hint" });
+// Says aloud what is new. It stays for good: a region that comes with its text is not read.
+const told = make("p", { class: "told", role: "status" });
 const tops = make("div", { class: "panels" });
 const bottoms = make("div", { class: "panels" });
 
@@ -22,9 +24,15 @@ const view = {
     style: "Spotlight", strength: 0, cells: false, ownScale: false,
     colours: props.colours, opacity: props.heatmap_opacity,
   },
-  pin: (panel, index) => eachPanel(panel, index, pinWord),
+  pin(panel, index) {
+    eachPanel(panel, index, pinWord);
+    controls.hidden = !view.panels.some((each) => each.caption?.words.length);
+    // While it plays, a screen reader would be cut off at every word.
+    if (!view.playing()) view.say(panel.status.textContent);
+  },
   preview: (panel, index) => eachPanel(panel, index, showWord),
   ask,
+  say: (text) => (told.textContent = text),
   playing: () => timer !== null,
 };
 
@@ -50,19 +58,22 @@ async function ask(name, panel, more) {
     ...more,
   };
   const [value, caption] = [view.value, panel.caption];
+  // The newest question of its kind counts, whichever is answered first.
+  const turn = (panel.asked[name] = (panel.asked[name] ?? 0) + 1);
   panel.notice.textContent = "";
-  root.setAttribute("aria-busy", "true");
   let answer;
   try {
     answer = await server[name](question);
   } catch {
     answer = { error: "There is no answer from the server: try again in a moment." };
   }
-  root.setAttribute("aria-busy", root.dataset.state === "busy");
-  // Another picture or another caption has come in the meantime.
-  if (value !== view.value || caption !== panel.caption) return null;
-  if (answer.error) panel.notice.textContent = answer.error;
-  return answer.error ? null : answer;
+  // Another picture, another caption or another wish has come in the meantime.
+  const late = turn !== panel.asked[name];
+  if (late || value !== view.value || caption !== panel.caption) return null;
+  if (!answer.error) return answer;
+  panel.notice.textContent = answer.error;
+  view.say(answer.error);
+  return null;
 }
 
 // --- Controls ---------------------------------------------------------------------------------
@@ -100,15 +111,12 @@ function redraw() {
 }
 
 function play() {
-  const [panel] = view.panels;
-  const count = panel.caption.words.length;
-  if (!count) return;
+  const panel = view.panels.find((each) => each.caption.words.length);
+  if (!panel) return;
   player.textContent = "‖ Pause";
-  // A screen reader would be cut off at every word.
-  for (const each of view.panels) each.status.setAttribute("aria-live", "off");
   const next = () => view.pin(panel, (panel.pinned + 1) % panel.caption.words.length);
-  next();
   timer = setInterval(next, PLAY_EVERY);
+  next();
 }
 
 function pause() {
@@ -116,10 +124,8 @@ function pause() {
   clearInterval(timer);
   timer = null;
   player.textContent = "▶ Play";
-  for (const each of view.panels) {
-    each.status.setAttribute("aria-live", "polite");
-    tell(each, "pinned");
-  }
+  for (const each of view.panels) tell(each, "pinned");
+  view.say(view.panels[0].status.textContent);
 }
 
 strength.addEventListener("input", redraw);
@@ -132,25 +138,25 @@ const result = make("div", { class: "result" }, tops, controls, bottoms,
   make("p", { class: "honest" },
     "Attention shows where the model looked while it chose a word. It is a hint, not a proof."),
 );
-root.append(hint, result);
+root.append(told, hint, result);
 let latest = 0; // counts values, so that a slow picture never overtakes a newer one
+const UNSHOWN = "Your browser can't show the picture that came with the answer: choose it again.";
 
 async function update() {
   const next = props.value;
+  // It answers what was asked before the last press or picture: that is still to come (page.py).
+  if (next?.turn < globalThis.captionerTurn) return;
   const turn = ++latest;
   pause();
   root.querySelector(".error")?.remove();
-  if (!next) return enter("empty");
+  if (!next || next.empty) return enter("empty");
   if (next.busy) return enter("busy");
-  if (next.error) {
-    const box = { class: "error", role: "alert" };
-    root.append(make("div", box, make("strong", {}, next.title), make("p", {}, next.error)));
-    return enter("error");
-  }
+  if (next.error) return fail(next.title, next.error);
   const picture = new Image();
   picture.src = next.picture;
-  await picture.decode();
+  const decoded = await picture.decode().then(() => true, () => false);
   if (turn !== latest) return;
+  if (!decoded) return fail("No picture", UNSHOWN);
   view.value = next;
   view.picture = picture;
   view.pixels = pixelsOf(picture, next.size);
@@ -165,14 +171,20 @@ async function update() {
   const [first] = view.panels;
   // The last panel that was filled has led the others.
   if (view.panels.length > 1) view.pin(first, first.caption.first);
-  controls.hidden = !first.caption.words.length;
+  announce(first);
   enter("ready");
+}
+
+function fail(title, message) {
+  const box = { class: "error", role: "alert" };
+  root.append(make("div", box, make("strong", {}, title), make("p", {}, message)));
+  enter("error");
 }
 
 function enter(state) {
   root.dataset.state = state;
-  root.setAttribute("aria-busy", state === "busy");
   hint.textContent = HINTS[state] ?? "";
+  if (state === "busy") view.say(HINTS.busy);
   hint.hidden = !(state in HINTS);
   // The last answer stays, dimmed, until there is a new one: the page does not jump.
   result.hidden = !(state === "ready" || (state === "busy" && view.value));

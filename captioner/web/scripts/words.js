@@ -2,9 +2,10 @@
 
 // A share of 0-1 as people say it; what is neither none nor all is never called so.
 function percent(share) {
-  if (share > 0 && share < 0.005) return "under 1 %";
-  if (share > 0.995 && share < 1) return "over 99 %";
-  return `${Math.round(100 * share)} %`;
+  const rounded = Math.round(100 * share);
+  if (rounded === 0 && share > 0) return "under 1 %";
+  if (rounded === 100 && share < 1) return "over 99 %";
+  return `${rounded} %`;
 }
 
 // Where a key leads among `count` things in a row, from `index`; undefined for any other key.
@@ -63,6 +64,7 @@ function asJson(name, panel, caption, maps) {
       const start = (word * rows + row) * columns;
       return Array.from(maps.subarray(start, start + columns), rounded);
     });
+  const heads = caption.heads && headMaps(caption, panel.grid, rounded);
   return {
     image: name,
     ...(panel.model && { model: panel.model }),
@@ -75,11 +77,22 @@ function asJson(name, panel, caption, maps) {
       gate: word.gate,
       alpha: alpha(index),
       alternatives: word.alternatives.map((other) => [other.text, other.probability]),
+      ...(heads && { heads: heads[index] }),
     })),
     alternatives: panel.captions
       .filter((other) => other !== caption)
       .map((other) => ({ caption: other.said, log_prob: other.log_prob })),
   };
+}
+
+// The maps of the heads of each word: layers, heads, rows, columns. They were sent as bytes, so they
+// are as exact as a 255th of the strongest.
+function headMaps(caption, grid, rounded) {
+  const { maps, layers, heads, peak } = caption.heads;
+  const fold = (list, size) =>
+    Array.from({ length: list.length / size }, (_, i) => list.slice(i * size, (i + 1) * size));
+  const values = Array.from(bytes(maps), (byte) => rounded((byte / 255) * peak));
+  return [grid[1], grid[0], heads, layers].reduce(fold, values);
 }
 
 // Where the tiles of a sheet lie: about as many columns as rows, the plain picture first.

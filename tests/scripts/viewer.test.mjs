@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import {
+  answeredByHand, buttonOf, captionOf, openViewer, turnOfEvents, valueOf,
+} from "./page.mjs";
+
+beforeEach(() => delete globalThis.captionerTurn);
+
+async function opened(server = {}, captions = ["a dog"]) {
+  const page = openViewer(server);
+  await page.show(valueOf(captions));
+  return { ...page, panel: page.view.panels[0] };
+}
+
+const answerOf = (said) => ({ captions: [captionOf(said)] });
+
+test("the newest wish wins, whichever is answered first", async () => {
+  for (const order of [[0, 1], [1, 0]]) {
+    const { asked, ask } = answeredByHand();
+    const { panel } = await opened({ go_on: ask });
+    buttonOf(panel.top, "x").click();
+    buttonOf(panel.top, "y").click();
+    assert.deepEqual(asked.map(({ question }) => question.word), ["x", "y"]);
+    for (const which of order) {
+      asked[which].answer(answerOf(`${asked[which].question.word} runs`));
+      await turnOfEvents();
+    }
+    assert.equal(panel.heading.textContent, "y runs.");
+  }
+});
+
+test("a question that runs says so at the button that asked it, and at no other", async () => {
+  const { asked, ask } = answeredByHand();
+  const { panel } = await opened({ go_on: ask, doubt: ask });
+  const [x, hide] = [buttonOf(panel.top, "x"), buttonOf(panel.bottom, "Hide where")];
+  x.click();
+  x.click();
+  hide.click();
+  assert.equal(asked.length, 2);
+  const busy = () => [x, hide].map((button) => button.getAttribute("aria-disabled"));
+  assert.deepEqual(busy(), ["true", "true"]);
+  assert.ok(panel.top.textContent.includes("working …"));
+  asked[1].answer({ word: "a", verdict: "It is so.", trials: [] });
+  await turnOfEvents();
+  assert.deepEqual(busy(), ["true", null]);
+  assert.ok(!panel.bottom.textContent.includes("working …"));
+  asked[0].answer({ error: "No." });
+  await turnOfEvents();
+  assert.deepEqual(busy(), [null, null]);
+  assert.equal(panel.notice.textContent, "No.");
+  assert.ok(!panel.top.textContent.includes("working …"));
+});
+
+test("an answer to what was asked before the last press is dropped", async () => {
+  const { root, show, view } = openViewer();
+  globalThis.captionerTurn = 2;
+  await show({ busy: true });
+  await show(valueOf(["an old one"], { turn: 1 }));
+  assert.equal(root.dataset.state, "busy");
+  await show({ error: "It was late.", title: "Old", turn: 1 });
+  assert.equal(root.dataset.state, "busy");
+  await show(valueOf(["a new one"], { turn: 2 }));
+  assert.equal(root.dataset.state, "ready");
+  assert.equal(view.panels[0].heading.textContent, "a new one.");
+  await show({ empty: true, turn: 2 });
+  assert.equal(root.dataset.state, "empty");
+});
+
+test("a picture that can't be decoded is told", async () => {
+  const { root, show } = openViewer({}, () => Promise.reject(new Error("broken")));
+  await show({ busy: true });
+  await show(valueOf(["a dog"]));
+  assert.equal(root.dataset.state, "error");
+  assert.ok(root.querySelector(".error").textContent.includes("can't show the picture"));
+});
+
+test("an answer takes the focus back only where it was", async () => {
+  const { asked, ask } = answeredByHand();
+  const { panel, document } = await opened({ go_on: ask });
+  const elsewhere = document.createElement("input");
+  document.body.append(elsewhere);
+  buttonOf(panel.top, "x").click();
+  elsewhere.focus();
+  asked[0].answer(answerOf("x dog"));
+  await turnOfEvents();
+  assert.equal(document.activeElement, elsewhere);
+  buttonOf(panel.top, "y").focus();
+  buttonOf(panel.top, "y").click();
+  asked[1].answer(answerOf("y dog"));
+  await turnOfEvents();
+  assert.equal(document.activeElement, panel.words.children[0]);
+});
+
+test("the offered words stay the same buttons while their word does", async () => {
+  const { panel, view } = await opened();
+  const before = buttonOf(panel.top, "x");
+  view.pin(panel, 0);
+  assert.equal(buttonOf(panel.top, "x"), before);
+  view.pin(panel, 1);
+  assert.notEqual(buttonOf(panel.top, "x"), before);
+});
+
+test("the controls are there as soon as a caption with words is chosen", async () => {
+  const { root, panel } = await opened({}, ["", "a dog"]);
+  const controls = root.querySelector(".controls");
+  assert.equal(controls.hidden, true);
+  buttonOf(panel.bottom, "a dog.").click();
+  assert.equal(controls.hidden, false);
+});
+
+test("pointing ends when another caption is chosen", async () => {
+  const { panel } = await opened({}, ["a dog", "two dogs run"]);
+  panel.canvas.fire("keydown", { key: "ArrowLeft" });
+  assert.equal(panel.cell.hidden, false);
+  assert.ok(panel.words.classList.contains("tinted"));
+  buttonOf(panel.bottom, "two dogs run.").click();
+  assert.equal(panel.cell.hidden, true);
+  assert.ok(!panel.words.classList.contains("tinted"));
+  assert.equal(panel.status.textContent, "Word 1: two.");
+});
+
+test("one region that stays says captions, words and notices", async () => {
+  const { root, show, view, play, pause } = openViewer({ go_on: async () => ({ error: "No." }) });
+  const told = root.querySelector(".told");
+  assert.equal(told.getAttribute("role"), "status");
+  await show({ busy: true });
+  assert.equal(told.textContent, "Looking at the picture …");
+  await show(valueOf(["a dog", "two dogs"]));
+  assert.equal(told.textContent, "a dog. Word 1: a.");
+  const [panel] = view.panels;
+  view.pin(panel, 1);
+  assert.equal(told.textContent, "Word 2: dog.");
+  view.preview(panel, 0);
+  assert.equal(told.textContent, "Word 2: dog.");
+  buttonOf(panel.bottom, "two dogs.").click();
+  assert.equal(told.textContent, "two dogs. Word 1: two.");
+  buttonOf(panel.top, "x").click();
+  await turnOfEvents();
+  assert.equal(told.textContent, "No.");
+  play();
+  assert.equal(panel.pinned, 1);
+  assert.equal(told.textContent, "No.");
+  pause();
+  assert.equal(told.textContent, "Word 2: dogs.");
+  await show(valueOf(["three dogs"]));
+  assert.equal(root.querySelector(".told"), told);
+  assert.equal(root.querySelectorAll(".told").length, 1);
+});
+
+test("a sheet that the browser can't hold is told at its button", async () => {
+  const { panel } = await opened();
+  const png = buttonOf(panel.bottom, "PNG sheet");
+  png.click();
+  await turnOfEvents();
+  assert.equal(png.textContent, "Too large for this browser");
+});

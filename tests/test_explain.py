@@ -9,7 +9,7 @@ from captioner.checkpoint import save
 from captioner.cli import main
 from captioner.data import read_dataset
 from captioner.errors import CaptionerError
-from captioner.explain import _View, examine, rank_correlation, sample, summarise
+from captioner.explain import View, examine, rank_correlation, sample, summarise
 from captioner.options import DecodingOptions
 
 CELLS = 4  # of the tiny model
@@ -28,7 +28,7 @@ def planted(monkeypatch, weights):
         seen = ((~hidden).float() * share).sum(dim=1, keepdim=True)
         return seen.expand(-1, len(view.said))
 
-    monkeypatch.setattr(_View, "probabilities", probabilities)
+    monkeypatch.setattr(View, "probabilities", probabilities)
 
 
 def test_hiding_the_cell_that_counts_first_is_best_and_last_is_worst(
@@ -36,7 +36,7 @@ def test_hiding_the_cell_that_counts_first_is_best_and_last_is_worst(
 ):
     planted(monkeypatch, [0.0, 1.0, 0.0, 0.0])
     caption = tiny_model.explain(photo, "a red dog")
-    view = _View(tiny_model, photo, caption)
+    view = View(tiny_model, photo, caption)
     first, last = np.array([1, 0, 2, 3]), np.array([0, 2, 3, 1])
     # From 0 to 8 eighths of four cells: 0 0 1 2 2 2 3 4 4 hidden. The one that counts is gone
     # from the third value on, or in the last two alone.
@@ -49,7 +49,7 @@ def test_hiding_the_cell_that_counts_first_is_best_and_last_is_worst(
 def test_orders_at_random_have_the_area_of_chance(tiny_model, photo, monkeypatch):
     planted(monkeypatch, [1.0, 2.0, 3.0, 4.0])
     caption = tiny_model.explain(photo, "a red dog")
-    view = _View(tiny_model, photo, caption)
+    view = View(tiny_model, photo, caption)
     draw = np.random.default_rng(0)
     found = [view.curves(draw.permutation(CELLS), 0) for _ in range(400)]
     assert np.mean([one.deletion for one in found]) == pytest.approx(50, abs=1.5)
@@ -69,7 +69,7 @@ def test_occlusion_finds_what_counts_and_is_compared_by_rank(tiny_model, photo, 
 
 def test_hiding_nothing_changes_nothing_and_hiding_all_leaves_no_picture(tiny_model, photo):
     caption = tiny_model.explain(photo, "a red dog")
-    view = _View(tiny_model, photo, caption)
+    view = View(tiny_model, photo, caption)
     everything = torch.tensor([[False] * CELLS, [True] * CELLS])
     seen, blind = view.probabilities(everything)
     expected = [word.probability for word in caption.words]
@@ -79,7 +79,7 @@ def test_hiding_nothing_changes_nothing_and_hiding_all_leaves_no_picture(tiny_mo
 
 def test_only_the_hidden_cell_is_blurred(tiny_model, photo, monkeypatch):
     caption = tiny_model.explain(photo, "a dog")
-    view = _View(tiny_model, photo, caption)
+    view = View(tiny_model, photo, caption)
     given = []
     encode = type(tiny_model.encoder).forward
     monkeypatch.setattr(

@@ -1,5 +1,6 @@
 """What the tests of the page share: made captions, a browser that complains, a real server."""
 
+import asyncio
 import base64
 import io
 import os
@@ -9,7 +10,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +29,12 @@ FLAGS = (
 ).split()
 GRID = (4, 4)
 HOSTILE = "<img src=x onerror=window.hacked=1> ${window.hacked=1} {{hacked}}"
+
+
+def finished(coroutine: Coroutine) -> Any:
+    """What a coroutine gives; in a thread of its own, for this one may hold a browser's loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def photo(width: int, height: int, seed: int = 0) -> Image.Image:

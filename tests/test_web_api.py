@@ -1,6 +1,5 @@
 """What programs and assistants ask of the page, and twenty visitors at once."""
 
-import asyncio
 import http.client
 import json
 import threading
@@ -10,7 +9,7 @@ import urllib.request
 
 import numpy as np
 import pytest
-from browsing import as_url, photo
+from browsing import as_url, finished, photo
 from odd_files import write_pictures, write_refused
 
 gr = pytest.importorskip("gradio")
@@ -173,7 +172,7 @@ def test_an_assistant_gets_sentences_alone(server):
             good = await session.call_tool(tools[0].name, {"image": picture})
             return tools, good
 
-    tools, good = asyncio.run(ask())
+    tools, good = finished(ask())
     assert [tool.name for tool in tools] == ["caption"]
     assert [part.type for part in good.content] == ["text"] and not good.isError
     caption, *words = good.content[0].text.splitlines()

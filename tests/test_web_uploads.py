@@ -1,10 +1,9 @@
 """Nothing on the server is opened that was not uploaded."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
-from browsing import photo
+from browsing import finished, photo
 
 gr = pytest.importorskip("gradio")
 from gradio.data_classes import FileData, ImageData, ListFiles  # noqa: E402
@@ -57,7 +56,7 @@ def test_an_address_is_not_fetched_whichever_input_it_is_sent_for(monkeypatch):
         file = {"path": url, "meta": {"_type": "gradio.FileData"}}
         for sent in ([file, None, 5], [None, [file], 5], [None, None, {"deep": [file]}]):
             with pytest.raises(gr.Error, match="must be an uploaded file, not an address"):
-                asyncio.run(page.preprocess_data(event, sent, None))
+                finished(page.preprocess_data(event, sent, None))
 
 
 def test_an_uploaded_picture_is_handed_on_unopened():

@@ -9,6 +9,9 @@ from browsing import canvas_of, from_url, made_caption
 from made_viewers import RESIZES, SHOWN, choose
 
 pytest.importorskip("gradio")
+expect = pytest.importorskip(
+    "playwright.sync_api"
+).expect  # waits: a fold is filled after the click
 from captioner.visual import overlay  # noqa: E402
 
 pytestmark = pytest.mark.slow
@@ -91,7 +94,7 @@ def test_all_words_at_once_are_small_pictures_to_choose_from(made_viewers):
     viewer = choose(made_viewers, "pad", strength=100, cells=True)
     viewer.get_by_text("All words at once").click()
     tiles = viewer.locator(".tile")
-    assert tiles.all_inner_texts() == ["a 90 %", "dog 80 %", "in 70 %", "grass 60 %"]
+    expect(tiles).to_have_text(["a 90 %", "dog 80 %", "in 70 %", "grass 60 %"])
     tiles.nth(2).click()
     assert viewer.get_by_role("radio").nth(2).get_attribute("aria-checked") == "true"
     assert tiles.nth(2).get_attribute("aria-pressed") == "true"
@@ -105,7 +108,7 @@ def test_each_head_has_a_small_map_of_its_own(made_viewers):
     viewer = choose(made_viewers, "headed", strength=100, cells=True)
     viewer.get_by_text("Its heads, one by one").click()
     figures = viewer.locator(".heads figure")
-    assert figures.all_inner_texts() == ["head 1", "head 2"]
+    expect(figures).to_have_text(["head 1", "head 2"])
     lit = []
     for index in range(2):
         url = figures.nth(index).locator("canvas").evaluate("node => node.toDataURL()")

@@ -119,6 +119,8 @@ def explain(arguments: argparse.Namespace) -> int:
 def walk(arguments: argparse.Namespace) -> int:
     """`captioner walk`: prints the numbers that were computed on the way to a word."""
     options = decoding_options(arguments)
+    if arguments.json and (arguments.layer is not None or arguments.head is not None):
+        arguments.refuse("--json has every layer and head: leave out --layer and --head")
 
     from captioner.checkpoint import load
     from captioner.walk import told
@@ -130,8 +132,12 @@ def walk(arguments: argparse.Namespace) -> int:
     if arguments.json:
         words = [one.as_dict() for one in walks]
         print(json.dumps({"image": arguments.image, "caption": caption.text, "words": words}))
-    else:
-        print("\n\n".join([caption.text, *map(told, walks)]))
+        return DONE
+    try:
+        texts = [told(one, layer=arguments.layer, head=arguments.head) for one in walks]
+    except ValueError as error:
+        raise CaptionerError(str(error)) from error
+    print("\n\n".join([caption.text, *texts]))
     return DONE
 
 
@@ -148,6 +154,9 @@ def _chosen_words(
             caption = model.explain(arguments.image, arguments.text)
         except ValueError as error:
             raise CaptionerError(str(error)) from error
+        if strange := [repr(word.text) for word in caption.words if not word.known]:
+            told = f"captioner: the model does not know {', '.join(strange)} and reads <unk> there"
+            print(told, file=sys.stderr)
     else:
         caption = model.caption(arguments.image, options=options)
     places = list(range(len(caption.words)))

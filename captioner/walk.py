@@ -149,8 +149,8 @@ def told(walk: Walk, *, layer: int | None = None, head: int | None = None) -> st
         f"The word {walk.word!r}, after {' '.join(('<start>', *walk.before))}",
         "Its map depends only on the words before: it is where the model looked before it said "
         f"{walk.word!r}\n",
-        f"1. Annotations: {rows} x {columns} cells a(row,column), each a vector of {size}; the brightest:",
-        f"   {brightest}\n",
+        f"1. Annotations: {rows} x {columns} cells a(row,column), each a vector of {size};",
+        f"   the brightest: {brightest}\n",
         *_looked(walk, layer, head),
         *_summed(walk, columns),
         *_let_in(walk),

@@ -32,3 +32,11 @@ class DownloadError(CaptionerError):
 def counted(number: int, thing: str) -> str:
     """A number of things for such a sentence: "1 picture", "2 pictures"."""
     return f"{number} {thing}{'s' * (number != 1)}"
+
+
+def sized(number: float) -> str:
+    """A number of bytes for such a sentence: "1.5 GB", "1.5 MB", "2 kB"."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number / 1e3:.0f} kB"

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from captioner.encoder import Encoder
-from captioner.errors import DataError
+from captioner.errors import DataError, sized
 from captioner.pixels import Request, read_ahead
 from captioner.world import World
 
@@ -199,8 +199,8 @@ def check_room(folder: Path, need: int) -> None:
     free = free_room(folder)
     if need > free:
         raise DataError(
-            f"the features take {need / 1e9:.1f} GB, but {str(folder)!r} has "
-            f"{free / 1e9:.1f} GB free; give another folder with --cache, or --feature-cache off"
+            f"the features take {sized(need)}, but {str(folder)!r} has {sized(free)} free; "
+            "give another folder with --cache, or --feature-cache off"
         )
 
 

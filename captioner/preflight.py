@@ -12,6 +12,7 @@ from PIL import Image
 
 from captioner.data import CaptionDataset
 from captioner.devices import choose_device
+from captioner.errors import sized
 from captioner.features import cache_file, check_room, free_room, stamp
 from captioner.model import Captioner
 from captioner.phases import plan
@@ -58,9 +59,7 @@ def settle(
     device, folder = choose_device(config.device), Path(config.cache).expanduser()
     told, need = [f"device: {device.type}"], 0
     for name, whole, missing in _rooms(model, train_set, validation_set, config):
-        told.append(
-            f"{name}: features of {whole / 1e9:.1f} GB, {missing / 1e9:.1f} GB still to be made"
-        )
+        told.append(f"{name}: features of {sized(whole)}, {sized(missing)} still to be made")
         need += missing
     free = free_room(folder)
     if config.feature_cache == "on":
@@ -70,8 +69,8 @@ def settle(
     chosen = {"auto": "on" if fits else "off"}.get(config.feature_cache, config.feature_cache)
     does = "kept in" if chosen == "on" else "made anew for every batch, not kept in"
     told.append(
-        f"features are {does} {str(folder)!r}: {need / 1e9:.1f} GB more to make, "
-        f"{free / 1e9:.1f} GB free (--feature-cache {config.feature_cache})"
+        f"features are {does} {str(folder)!r}: {sized(need)} more to make, "
+        f"{sized(free)} free (--feature-cache {config.feature_cache})"
     )
     return replace(config, device=device.type, feature_cache=chosen), told
 

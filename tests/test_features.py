@@ -88,7 +88,9 @@ def test_what_fails_half_way_leaves_no_file(tiny_model, drawn_pictures, tmp_path
 def test_a_full_disk_is_said_before_the_work(tiny_model, drawn_pictures, tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
-    with pytest.raises(DataError, match="the features take .* GB free; give another folder with"):
+    with pytest.raises(
+        DataError, match="the features take 16 kB, but .* has 1 kB free; give another"
+    ):
         compute(tiny_model, sorted(tmp_path.glob("*.png")), tmp_path / "cache")
 
 

@@ -110,7 +110,7 @@ class AdaptiveAttention(SoftAttention):
     as in every other mechanism, the look comes before it, and c is the cell of the word before.
     """
 
-    recurrent_only = "its sentinel is made of an LSTM's cell"
+    recurrent_only = "it may look at an LSTM's memory instead, and a transformer has none"
     has_sentinel = True
 
     def __init__(
@@ -205,7 +205,7 @@ ATTENTIONS = {
 def needs_recurrence(kind: type[Attention]) -> str:
     """Why a mechanism can't serve a Transformer; empty if it can."""
     if not kind.recurrent_only and kind.extra_loss is not Attention.extra_loss:
-        return "it has a loss of its own, for one look a word"
+        return "it has a loss of its own, for one look a word; a transformer looks in every layer"
     return kind.recurrent_only
 
 

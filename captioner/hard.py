@@ -19,6 +19,9 @@ class HardAttention(SoftAttention):
     location, and its energies learn from boxes alone.
     """
 
+    recurrent_only = (
+        "it learns from the one cell it draws for a word, and a transformer looks in every layer"
+    )
     draws = True
     semi_sampling = 0.5  # how often the sum is taken with alpha, not with the draw
     reinforce_weight = 1.0

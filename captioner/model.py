@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from captioner.attention import ATTENTIONS
+from captioner.attention import ATTENTIONS, needs_recurrence
 from captioner.backbone import Backbone, read_weights
 from captioner.caption import Caption, Word
 from captioner.decoder import Glance
@@ -28,6 +28,7 @@ from captioner.vocabulary import SPECIAL, Vocabulary
 
 # Pictures that go through the encoder together.
 BATCH_SIZE = 16
+_RECURRENT = " and ".join(name for name, kind in ATTENTIONS.items() if needs_recurrence(kind))
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class ModelConfig:
     encoder_layers: int = option(0, "layers in which the cells look at each other", least=0)
     decoder: str = option("lstm", "what writes the caption", DECODERS)
     decoder_layers: int = option(2, "layers of a transformer decoder", least=1)
-    attention: str = option("soft", "how it looks", ATTENTIONS)
+    attention: str = option("soft", f"how it looks; {_RECURRENT} need the lstm", ATTENTIONS)
     heads: int = option(8, "of multi-head attention and of self-attention", least=1)
     word_query: bool = option(True, "lstm: look with the word before too; the paper does not")
     embedding_dim: int = option(512, "size of a word's vector", least=1)

@@ -105,7 +105,11 @@ class TransformerDecoder(nn.Module):
     ) -> None:
         super().__init__()
         if attention in ATTENTIONS and (reason := needs_recurrence(ATTENTIONS[attention])):
-            raise ValueError(f"attention {attention!r} needs the lstm decoder: {reason}")
+            able = [name for name, kind in ATTENTIONS.items() if not needs_recurrence(kind)]
+            raise ValueError(
+                f"attention {attention!r} needs the lstm decoder: {reason}; "
+                f"with a transformer choose one of {', '.join(able)}"
+            )
         if hidden_dim % 2:
             raise ValueError(f"position codes need an even hidden_dim, not {hidden_dim}")
         self.hidden_dim = hidden_dim

@@ -64,34 +64,41 @@ def check_bounds(config: Any) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser, config: type, title: str) -> None:
-    """Adds a flag for each field of `config`, under a heading."""
+    """Adds a flag for each field of `config`, under a heading.
+
+    What is not given is not among the parsed arguments: the field has its default already.
+    """
     group = parser.add_argument_group(title)
     for item in fields(config):
         flag = "--" + item.name.replace("_", "-")
-        text = item.metadata["help"]
+        text, default = item.metadata["help"], item.default
+        if isinstance(default, bool):
+            default = "on" if default else "off"
+        if default != "":
+            text += f" (default: {default})"
         if isinstance(item.default, bool):
-            group.add_argument(
-                flag, action=argparse.BooleanOptionalAction, default=item.default, help=text
-            )
+            action = argparse.BooleanOptionalAction
+            group.add_argument(flag, action=action, default=argparse.SUPPRESS, help=text)
         else:
             choices = item.metadata.get("choices")
             group.add_argument(
                 flag,
                 type=type(item.default),
-                default=item.default,
+                default=argparse.SUPPRESS,
                 choices=sorted(choices) if choices else None,
                 metavar=None if choices else type(item.default).__name__.upper(),
-                help=f"{text} (default: {item.default})",
+                help=text,
             )
 
 
 def from_arguments(config: type[Config], arguments: argparse.Namespace) -> Config:
-    """Builds `config` from parsed arguments.
+    """Builds `config` from parsed arguments; a field that is not there has its default.
 
     Raises:
         ValueError: the config refuses a value.
     """
-    return config(**{item.name: getattr(arguments, item.name) for item in fields(config)})
+    given = vars(arguments)
+    return config(**{item.name: given[item.name] for item in fields(config) if item.name in given})
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from captioner.compiling import check_compiler
 from captioner.data import CaptionDataset, make_dataset, read_dataset
 from captioner.devices import choose_device
 from captioner.errors import CaptionerError, CheckpointError, DataError, counted
+from captioner.idle import idle_settings
 from captioner.layouts.prepared import refuse
 from captioner.model import Captioner, ModelConfig, new_model
 from captioner.options import add_options, from_arguments, option
@@ -63,21 +64,27 @@ def main(argv: list[str] | None = None) -> int:
         "--dry-run", action="store_true", help="check everything that can be checked, then stop"
     )
     parser.add_argument(
-        "--recipe", choices=sorted(RECIPES), help="settings that go together; flags count more"
+        "--recipe",
+        choices=sorted(RECIPES),
+        default=argparse.SUPPRESS,
+        help="settings that go together; flags count more",
     )
-    named, _ = parser.parse_known_args(argv)
-    parser.set_defaults(**RECIPES.get(named.recipe, {}))
     arguments = parser.parse_args(argv)
+    given = {k: v for k, v in vars(arguments).items() if k not in ("resume", "dry_run")}
+    if arguments.resume and given:
+        parser.error("--resume goes on with the run as it was started: give no other setting")
+    kinds, notes = {name: kind for name, (kind, _) in _CONFIGS.items()}, []
     try:
-        given = {name: from_arguments(kind, arguments) for name, (kind, _) in _CONFIGS.items()}
-        if arguments.resume and _settings_given(argv):
-            parser.error("--resume goes on with the run as it was started: give no other setting")
         if arguments.resume:
-            kinds = {name: kind for name, (kind, _) in _CONFIGS.items()}
             # The folder may have been moved since.
-            given = read_run(arguments.resume / "training", kinds)
-            given["training"] = replace(given["training"], output=str(arguments.resume))
-        return train(**given, resume=bool(arguments.resume), dry_run=arguments.dry_run)
+            configs = read_run(arguments.resume / "training", kinds)
+            configs["training"] = replace(configs["training"], output=str(arguments.resume))
+        else:
+            settings = argparse.Namespace(**RECIPES.get(given.get("recipe"), {}) | given)
+            configs = {name: from_arguments(kind, settings) for name, kind in kinds.items()}
+            notes = idle_settings(configs["model"], given)
+        resume, dry_run = bool(arguments.resume), arguments.dry_run
+        return train(**configs, resume=resume, dry_run=dry_run, notes=notes)
     except ValueError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
@@ -89,14 +96,6 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def _settings_given(argv: list[str] | None) -> bool:
-    """Whether a command line holds more than `--resume RUN` and `--dry-run`."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--resume")
-    parser.add_argument("--dry-run", action="store_true")
-    return bool(parser.parse_known_args(argv)[1])
-
-
 def train(
     *,
     data: DataConfig,
@@ -104,8 +103,12 @@ def train(
     training: TrainingConfig,
     resume: bool = False,
     dry_run: bool = False,
+    notes: Sequence[str] = (),
 ) -> int:
     """Builds everything and trains; all that can be checked is checked before any work.
+
+    Args:
+        notes: what is said first, by one process.
 
     Returns:
         0, or 130 if it was stopped before its end.
@@ -118,13 +121,15 @@ def train(
     if training.compile:
         check_compiler(device)
     world = join(device)
+    say = _speaker(world)
+    for note in notes:
+        say(note)
     train_set, validation_set = read_splits(data)
     # Random weights are a function of the seed too.
     torch.manual_seed(training.seed)
     # On resuming all weights come from the state: those it began with are not asked for again.
     begun = replace(data, pretrained=False, backbone_weights="") if resume else data
     captioner = build(begun, model, train_set)
-    say = _speaker(world)
     say(_summary(captioner, train_set, validation_set))
     folder = Path(training.output) / "training"
     if not resume and (folder / RUN).exists():

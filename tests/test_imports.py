@@ -32,7 +32,7 @@ LAYERS = [
     "model features report regions rewards phases averaging",
     "checkpoint evaluation results examples journal readable",
     "objectives resuming validation preflight runfile",
-    "card learning compiling",
+    "card learning compiling idle",
     "training",
     "run explain walk animation",
     "doubt verdict",

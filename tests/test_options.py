@@ -30,6 +30,20 @@ def test_fields_become_flags_and_come_back():
     assert parse(flags) == Config(number=5, kind="hard", switch_on=False)
 
 
+def test_the_help_says_each_default_that_there_is():
+    @dataclass(frozen=True)
+    class Silent(Config):
+        name: str = option("", "a name")
+        switch_off: bool = option(False, "another switch")
+
+    parser = argparse.ArgumentParser()
+    add_options(parser, Silent, "test")
+    told = " ".join(parser.format_help().split())
+    assert "--number INT a number (default: 3) --kind" in told
+    assert "--no-switch-on a switch (default: on) --name STR a name --switch-off" in told
+    assert told.endswith("--no-switch-off another switch (default: off)")
+
+
 @pytest.mark.parametrize("words", [["--kind", "x"], ["--number", "x"], ["--nothing", "1"]])
 def test_wrong_usage_is_exit_code_two(words, capsys):
     with pytest.raises(SystemExit, match="2"):

@@ -82,6 +82,28 @@ def test_a_flag_counts_more_than_the_recipe_and_the_recipe_more_than_the_default
     assert training.seed == 0
 
 
+def test_a_recipe_that_is_given_is_a_setting_too(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--resume", str(tmp_path), "--recipe", "laptop"])
+    assert "give no other setting" in capsys.readouterr().err
+
+
+def test_settings_that_do_nothing_are_said_first_if_they_were_given(flags, tmp_path, capsys):
+    plain = [*flags, "--dry-run", "--output", str(tmp_path / "none")]
+    assert main([*plain, "--heads", "4", "--decoder-layers", "3"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert (
+        lines[0] == "--decoder-layers does nothing with --decoder lstm: it is for the transformer"
+    )
+    assert lines[1].startswith("--heads does nothing with --attention soft: heads are for")
+    # The recipe has word_query off, which nobody typed.
+    assert RECIPES["paper"]["word_query"] is False
+    own = ["--recipe", "paper", "--stage", "-1", "--decoder", "transformer"]
+    assert main([*plain, *own]) == 0 and "does nothing" not in capsys.readouterr().err
+    assert main([*plain, *own, "--no-word-query"]) == 0
+    assert capsys.readouterr().err.startswith("--word-query does nothing with --decoder trans")
+
+
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_is_made_of_settings_that_exist_and_agree(name):
     kinds = (DataConfig, ModelConfig, TrainingConfig)

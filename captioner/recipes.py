@@ -32,14 +32,23 @@ RECIPES: dict[str, dict[str, object]] = {
         "self_critical_learning_rate": 5e-5,
         "batch_size": 32,
     },
-    # What the model in the package was made with, in one run.
+    # What the model in the package was made with, in one run. One layer looks once before each
+    # word, with one head: its map is all that the decoder saw of the picture.
     "flickr8k": {
-        "epochs": 5,
-        "finetune_epochs": 8,
+        "decoder": "transformer",
+        "decoder_layers": 1,
+        "attention_dim": 256,
+        "dropout": 0.3,
+        "batch_size": 16,
+        "average_decay": 0.995,
+        "label_smoothing": 0.1,
+        "epochs": 6,
+        "finetune_epochs": 7,
         # Short and slow: at 1e-4 the rewards of the training pictures went on rising while the
         # validation CIDEr fell (52.4 to 50.6 with beam 5).
-        "self_critical_epochs": 2,
-        "label_smoothing": 0.1,
+        "self_critical_epochs": 3,
+        "reward_meteor": 3.0,
+        "reward_bleu": 1.0,
     },
     # Under one hour on two cores.
     "laptop": {

@@ -62,6 +62,8 @@ class Caption:
         grid: (rows, columns) of the maps, one cell per annotation vector.
         geometry: how the grid lies over the picture; `visual.overlay` takes it.
         alternatives: the other captions that were kept, best first, with maps of their own.
+        score: what the search ranked it by, log_prob / (words + 1) ** length_penalty: the end
+            counts as a word. None for a caption that was read and not searched for.
     """
 
     words: tuple[Word, ...]
@@ -69,6 +71,7 @@ class Caption:
     grid: tuple[int, int]
     geometry: Geometry
     alternatives: "tuple[Caption, ...]" = ()
+    score: float | None = None
 
     @property
     def text(self) -> str:
@@ -78,14 +81,16 @@ class Caption:
     def as_dict(self) -> dict:
         """The caption as JSON-ready values, in the shape that the commands and the page give."""
         return {
-            "caption": self.text,
-            "log_prob": self.log_prob,
+            **self._ranked(),
             "grid": list(self.grid),
             "words": [word.as_dict() for word in self.words],
-            "alternatives": [
-                {"caption": other.text, "log_prob": other.log_prob} for other in self.alternatives
-            ],
+            "alternatives": [other._ranked() for other in self.alternatives],
         }
+
+    def _ranked(self) -> dict:
+        """The words and what they are ranked by, where they were."""
+        score = {} if self.score is None else {"score": self.score}
+        return {"caption": self.text, "log_prob": self.log_prob, **score}
 
 
 def content_words(caption: Caption) -> list[int]:

@@ -84,6 +84,10 @@ def _parser() -> argparse.ArgumentParser:
         add("image", metavar="IMAGE", help="a picture file")
         add("--text", help="read this caption, instead of the model's own")
         add("--word", help="take this word of the caption alone")
+        if name == "walk":
+            layer, head = "show this layer, from 1 (default: the last)", "show this head, from 1"
+            add("--layer", type=int, metavar="N", help=layer)
+            add("--head", type=int, metavar="N", help=f"{head} (default: the mean of all)")
         add("--json", action="store_true", help="print one JSON object, with the maps")
         _model_options(parser)
 

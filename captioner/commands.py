@@ -85,40 +85,28 @@ def caption_files(
 
 def explain(arguments: argparse.Namespace) -> int:
     """`captioner explain`: says whether the maps of a caption's words are true."""
-    options = decoding_options(arguments)
+    options = _asked(arguments)
 
     from captioner.checkpoint import load
     from captioner.explain import examine
+    from captioner.verdict import told
 
     model = load(arguments.model)
     caption, places = _chosen_words(model, arguments, options)
-    found = examine(model, arguments.image, caption, places)
+    found = examine(model, arguments.image, caption, places, progress=True)
     if arguments.json:
         words = [one.as_dict() for one in found]
         print(json.dumps({"image": arguments.image, "caption": caption.text, "words": words}))
         return DONE
-    print(
-        f"{caption.text}\n\n{'':14}  probability  correlation  deletion (random)  "
-        "insertion (random)"
-    )
-    for one in found:
-        known = "" if one.word.known else "   the model does not know this word"
-        print(
-            f"{one.word.text:14}  {one.word.probability:11.0%}  {one.correlation:+11.2f}  "
-            f"{one.attention.deletion:8.1f} ({one.random.deletion:6.1f})  "
-            f"{one.attention.insertion:9.1f} ({one.random.insertion:6.1f}){known}"
-        )
-    print(
-        "\nHow likely the word stays (0-100) while cells are hidden in order of attention\n"
-        "(deletion: lower is better) or shown in that order (insertion: higher is better); in\n"
-        "brackets for a random order. Correlation: of attention with hiding each cell alone."
-    )
+    print(f"{caption.text}\n\n{told(found)}")
     return DONE
 
 
 def walk(arguments: argparse.Namespace) -> int:
     """`captioner walk`: prints the numbers that were computed on the way to a word."""
-    options = decoding_options(arguments)
+    options = _asked(arguments)
+    if arguments.json and (arguments.layer is not None or arguments.head is not None):
+        arguments.refuse("--json has every layer and head: leave out --layer and --head")
 
     from captioner.checkpoint import load
     from captioner.walk import told
@@ -130,9 +118,19 @@ def walk(arguments: argparse.Namespace) -> int:
     if arguments.json:
         words = [one.as_dict() for one in walks]
         print(json.dumps({"image": arguments.image, "caption": caption.text, "words": words}))
-    else:
-        print("\n\n".join([caption.text, *map(told, walks)]))
+        return DONE
+    try:
+        texts = [told(one, layer=arguments.layer, head=arguments.head) for one in walks]
+    except ValueError as error:
+        raise CaptionerError(str(error)) from error
+    print("\n\n".join([caption.text, *texts]))
     return DONE
+
+
+def _asked(arguments: argparse.Namespace) -> DecodingOptions:
+    if arguments.word is not None and not arguments.word.strip():
+        arguments.refuse("--word is empty: give a word of the caption, or leave it out for all")
+    return decoding_options(arguments)
 
 
 def _chosen_words(
@@ -148,10 +146,13 @@ def _chosen_words(
             caption = model.explain(arguments.image, arguments.text)
         except ValueError as error:
             raise CaptionerError(str(error)) from error
+        if strange := [repr(word.text) for word in caption.words if not word.known]:
+            told = f"captioner: the model does not know {', '.join(strange)} and reads <unk> there"
+            print(told, file=sys.stderr)
     else:
         caption = model.caption(arguments.image, options=options)
     places = list(range(len(caption.words)))
-    if arguments.word:
+    if arguments.word is not None:
         places = [i for i in places if caption.words[i].text == arguments.word.lower()]
         if not places:
             raise CaptionerError(f"the caption has no word {arguments.word!r}: {caption.text}")

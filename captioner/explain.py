@@ -77,7 +77,13 @@ class Faithfulness:
 
 @torch.inference_mode()
 def examine(
-    model: Captioner, source: Any, caption: Caption, places: Sequence[int], *, seed: int = 0
+    model: Captioner,
+    source: Any,
+    caption: Caption,
+    places: Sequence[int],
+    *,
+    seed: int = 0,
+    progress: bool = False,
 ) -> list[Faithfulness]:
     """Puts the maps of some words of a caption to the test.
 
@@ -86,23 +92,25 @@ def examine(
         caption: of that picture, from `model.caption` or `model.explain`.
         places: indices of the words to test.
         seed: of the random order.
+        progress: show on stderr how far it is: on a CPU it takes a while.
     """
-    view = View(model, source, caption)
-    cells = int(np.prod(caption.grid))
-    full = view.probabilities(torch.zeros(1, cells, dtype=torch.bool))[0]  # (T,)
-    alone = view.probabilities(torch.eye(cells, dtype=torch.bool))  # (L, T)
-    drops = (full - alone).T.numpy()  # (T, L)
-    found = []
-    for place in places:
-        # Of its own for each word: what else is tested must not change it.
-        draw = np.random.default_rng((seed, place))
-        word = caption.words[place]
-        alpha, drop = word.alpha.ravel(), drops[place]
-        orders = np.argsort(-alpha), draw.permutation(cells), np.argsort(-drop)
-        attention, chance, best = (view.curves(order, place) for order in orders)
-        correlation = rank_correlation(alpha, drop)
-        grid = drop.reshape(caption.grid)
-        found.append(Faithfulness(word, grid, correlation, attention, chance, best))
+    cells, found = int(np.prod(caption.grid)), []
+    total = 1 + cells + len(places) * len(ORDERS) * 2 * (STEPS + 1)
+    with tqdm(total=total, desc="hiding cells", unit="view", disable=not progress) as bar:
+        view = View(model, source, caption, on_read=bar.update)
+        full = view.probabilities(torch.zeros(1, cells, dtype=torch.bool))[0]  # (T,)
+        alone = view.probabilities(torch.eye(cells, dtype=torch.bool))  # (L, T)
+        drops = (full - alone).T.numpy()  # (T, L)
+        for place in places:
+            # Of its own for each word: what else is tested must not change it.
+            draw = np.random.default_rng((seed, place))
+            word = caption.words[place]
+            alpha, drop = word.alpha.ravel(), drops[place]
+            orders = np.argsort(-alpha), draw.permutation(cells), np.argsort(-drop)
+            attention, chance, best = (view.curves(order, place) for order in orders)
+            correlation = rank_correlation(alpha, drop)
+            grid = drop.reshape(caption.grid)
+            found.append(Faithfulness(word, grid, correlation, attention, chance, best))
     return found
 
 
@@ -139,10 +147,20 @@ def sample(
 
 
 class View:
-    """One picture and its caption, ready to be looked at with cells hidden."""
+    """One picture and its caption, ready to be looked at with cells hidden.
 
-    def __init__(self, model: Captioner, source: Any, caption: Caption) -> None:
-        self.model, self.grid = model, caption.grid
+    Args:
+        on_read: is given the number of views, whenever `probabilities` has read some.
+    """
+
+    def __init__(
+        self,
+        model: Captioner,
+        source: Any,
+        caption: Caption,
+        on_read: Callable[[int], object] = lambda views: None,
+    ) -> None:
+        self.model, self.grid, self.on_read = model, caption.grid, on_read
         pixels, _ = model.encoder.preprocessing(load_image(source))
         self.pixels = torch.from_numpy(pixels)[None]  # (1, 3, height, width)
         self.blurred = _blur(self.pixels, 2 * (self.pixels.shape[-1] // self.grid[1]) + 1)
@@ -152,7 +170,11 @@ class View:
 
     def probabilities(self, hidden: Tensor) -> Tensor:
         """Of each word given the words before, for each way of hiding: (P, L) bool to (P, T)."""
-        return torch.cat([self.read(self.look(part)) for part in hidden.split(BATCH_SIZE)])
+        found = []
+        for part in hidden.split(BATCH_SIZE):
+            found.append(self.read(self.look(part)))
+            self.on_read(len(part))
+        return torch.cat(found)
 
     def curves(self, order: np.ndarray, place: int) -> Curves:
         """Hides and shows cells in an order, and follows the word at a place of the caption."""

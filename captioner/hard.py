@@ -19,6 +19,7 @@ class HardAttention(SoftAttention):
     location, and its energies learn from boxes alone.
     """
 
+    draws = True
     semi_sampling = 0.5  # how often the sum is taken with alpha, not with the draw
     reinforce_weight = 1.0
     entropy_weight = 0.002

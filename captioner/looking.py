@@ -40,6 +40,8 @@ class Attention(nn.Module):
 
     # Why it can't serve a Transformer, which looks in every layer and has no cell; empty: it can.
     recurrent_only: ClassVar[str] = ""
+    # Whether training draws one location for a word; captioning takes the likeliest.
+    draws: ClassVar[bool] = False
     # Whether it decides itself how much of the picture it lets in.
     has_sentinel: ClassVar[bool] = False
     # Whether the context is a weighted sum of the annotations as they are.

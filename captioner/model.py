@@ -140,7 +140,8 @@ class Captioner(nn.Module):
             replace(word, text=own, known=own in self.vocabulary)
             for word, own in zip(caption.words, words, strict=True)
         )
-        return replace(caption, words=shown)
+        # Nothing ranked it.
+        return replace(caption, words=shown, score=None)
 
     @torch.inference_mode()
     def look(self, sources: Sequence[Any]) -> tuple[Tensor, list[Geometry]]:
@@ -228,6 +229,7 @@ class Captioner(nn.Module):
             Caption(
                 words=self._words(hypothesis, options.considered),
                 log_prob=hypothesis.log_prob,
+                score=hypothesis.score,
                 grid=self.encoder.grid,
                 geometry=geometry,
             )

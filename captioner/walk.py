@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from captioner.caption import Caption
+from captioner.errors import counted
 from captioner.model import Captioner
 from captioner.vocabulary import SPECIAL
 
@@ -26,12 +27,15 @@ class Walk:
         alpha: (rows, columns), the map: of the last layer the mean of its heads.
         selection: (rows, columns), the weights that the sum was taken with: alpha, or the one cell
             of hard attention.
+        drawn: whether that cell is drawn in training, and the brightest is taken here.
         annotations: (rows, columns, D), the vectors that are summed.
         plain: whether what is summed are the annotations as they are; heads sum values of theirs.
         gate: 0-1, how much of the sum was let in; None where there is no gate.
         sentinel: whether the rest of it is memory, and the gate the share of the picture.
         context: (D,), what was let in.
         likeliest: the likeliest words with their probabilities, best first; `<end>` is one.
+        probability: 0-1, of the word; None for one that the model does not know.
+        rank: of the word among all that could be said, 1 for the likeliest; None likewise.
     """
 
     word: str
@@ -40,12 +44,15 @@ class Walk:
     heads: np.ndarray
     alpha: np.ndarray
     selection: np.ndarray
+    drawn: bool
     annotations: np.ndarray
     plain: bool
     gate: float | None
     sentinel: bool
     context: np.ndarray
     likeliest: tuple[tuple[str, float], ...]
+    probability: float | None
+    rank: int | None
 
     @property
     def weighted_sum(self) -> np.ndarray:
@@ -65,6 +72,8 @@ class Walk:
             "weighted_sum": self.weighted_sum.astype(float).round(6).tolist(),
             "gate": self.gate,
             "likeliest": [[word, p] for word, p in self.likeliest],
+            "probability": self.probability,
+            "rank": self.rank,
         }
 
 
@@ -93,7 +102,7 @@ def walk(
         raise ValueError(f"the caption has {len(words)} words: there is no word {index + 1}")
     annotations, _ = model.look([source])
     tokens = model.vocabulary.encode(words[: index + 1])
-    found = model.read(annotations, tokens, likeliest + len(SPECIAL))
+    found = model.read(annotations, tokens, len(model.vocabulary))
     rows, columns = model.encoder.grid
     glance = type(found.kept)(*(part[index].float().cpu() for part in found.kept))
     said = [
@@ -102,60 +111,98 @@ def walk(
         # A decoded caption never holds another of the special words.
         if token == model.vocabulary.end or token >= len(SPECIAL)
     ]
-    decoder = model.decoder
+    decoder, word = model.decoder, words[index]
+    rank = next((rank for rank, (other, _) in enumerate(said, 1) if other == word), None)
     return Walk(
-        word=words[index],
+        word=word,
         before=tuple(words[:index]),
         energies=glance.energies.numpy().reshape(*glance.energies.shape[:2], rows, columns),
         heads=glance.heads.numpy().reshape(*glance.heads.shape[:2], rows, columns),
         alpha=glance.alpha.numpy().reshape(rows, columns),
         selection=glance.selection.numpy().reshape(rows, columns),
+        drawn=decoder.last_attention.draws,
         annotations=annotations[0].float().cpu().numpy().reshape(rows, columns, -1),
         plain=decoder.last_attention.sums_annotations,
         gate=glance.gate.item() if decoder.gated else None,
         sentinel=decoder.last_attention.has_sentinel,
         context=glance.context.numpy(),
         likeliest=tuple(said[:likeliest]),
+        probability=None if rank is None else said[rank - 1][1],
+        rank=rank,
     )
 
 
-def told(walk: Walk) -> str:
-    """The walk as text for a terminal: six steps, each with its numbers."""
+def told(walk: Walk, *, layer: int | None = None, head: int | None = None) -> str:
+    """The walk as text for a terminal: six steps, each with its numbers.
+
+    Args:
+        layer: whose energies and softmax are told, 1 is the first; by default the last.
+        head: the same, 1 is the first; by default the mean of all, which is what is drawn.
+
+    Raises:
+        ValueError: there is no such layer or head.
+    """
     rows, columns, size = walk.annotations.shape
-    layers, heads = walk.heads.shape[:2]
-    many = layers * heads > 1
-    which = f", layer {layers} of {layers}, head 1 of {heads}" if many else ""
     top = int(walk.alpha.argmax())
     brightest = f"{_name(top, columns)} = {_vector(walk.annotations.reshape(-1, size)[top])}"
     parts = [
-        f"The word {walk.word!r}, after {' '.join(('<start>', *walk.before))}\n",
-        f"1. Annotations: {rows} x {columns} cells, each a vector of {size}; the brightest:",
-        f"   {brightest}\n",
-        f"2. Energies: how well each cell suits the query{which}:",
-        _table(walk.energies[-1, 0], "{:6.2f}"),
-        f"3. Softmax: e^energy, divided by the sum of all{which}, in per cent:",
-        _table(100 * walk.heads[-1, 0], "{:6.2f}"),
+        f"The word {walk.word!r}, after {' '.join(('<start>', *walk.before))}",
+        "Its map depends only on the words before: it is where the model looked before it said "
+        f"{walk.word!r}\n",
+        f"1. Annotations: {rows} x {columns} cells a(row,column), each a vector of {size};",
+        f"   the brightest: {brightest}\n",
+        *_looked(walk, layer, head),
+        *_summed(walk, columns),
+        *_let_in(walk),
+        "\n6. The likeliest words now:",
+        *(f"   {word:16} {p:7.2%}" for word, p in walk.likeliest),
+        _placed(walk),
     ]
-    if many:
-        parts += [
-            f"   The mean of the {heads} heads of the last layer, in per cent:",
-            _table(100 * walk.alpha, "{:6.2f}"),
-        ]
-    parts += [*_summed(walk, columns), *_let_in(walk), "\n6. The likeliest words now:"]
-    parts += [f"   {word:16} {p:7.2%}" for word, p in walk.likeliest]
     return "\n".join(parts)
 
 
+def _looked(walk: Walk, layer: int | None, head: int | None) -> list[str]:
+    """The energies and their softmax, in one layer, of one head or the mean of all."""
+    layers, heads = walk.heads.shape[:2]
+    layer = layers if layer is None else layer
+    if not 1 <= layer <= layers:
+        raise ValueError(
+            f"the model looks in {counted(layers, 'layer')}: there is no layer {layer}"
+        )
+    if head is not None and not 1 <= head <= heads:
+        raise ValueError(f"the model looks with {counted(heads, 'head')}: there is no head {head}")
+    chosen = slice(None) if head is None else slice(head - 1, head)
+    energies, shares = (x[layer - 1, chosen].mean(0) for x in (walk.energies, walk.heads))
+    which = f", layer {layer} of {layers}" * (layers > 1)
+    mean = heads > 1 and head is None
+    if heads > 1:
+        which += f", mean of the {heads} heads" if mean else f", head {head} of {heads}"
+    told = [
+        f"2. Energies: how well each cell suits the query{which}:",
+        _table(energies, "{:6.2f}"),
+        f"3. Softmax: e^energy, divided by the sum of all{' in each head' * mean}{which}, in per "
+        "cent:",
+        _table(100 * shares, "{:6.2f}"),
+    ]
+    if layers * heads > 1:
+        told.append(f"   Others: --layer 1 to {layers}, --head 1 to {heads}\n")
+    return told
+
+
 def _summed(walk: Walk, columns: int) -> list[str]:
+    last = ", last layer" * (len(walk.heads) > 1)
     if not walk.plain:
-        return ["4. Weighted sums: each head sums values that it makes of the annotations itself"]
+        return [
+            f"4. Weighted sums{last}: each head sums values that it makes of the annotations itself"
+        ]
     weights = walk.selection.ravel()
     top = [int(i) for i in np.argsort(-weights, kind="stable")[:3] if weights[i] > 0]
     rest = int((weights > 0).sum()) - len(top)
     terms = " + ".join(f"{weights[i]:.3f} {_name(i, columns)}" for i in top)
     return [
-        f"4. Weighted sum: {terms}" + (f" + {rest} more" if rest else ""),
+        f"4. Weighted sum{last}: {terms}" + (f" + {rest} more" if rest else ""),
         f"   = {_vector(walk.weighted_sum)}",
+        *["   The brightest cell is taken when captioning; in training one is drawn"] * walk.drawn,
     ]
 
 
@@ -167,6 +214,13 @@ def _let_in(walk: Walk) -> list[str]:
     else:
         told = f"5. Gate: {walk.gate:.3f} of it is let in"
     return [f"\n{told}", f"   = {_vector(walk.context)}"]
+
+
+def _placed(walk: Walk) -> str:
+    if walk.rank is None:
+        return f"   {walk.word!r} is read as <unk>: the model does not know it and can't say it"
+    chance = "under 0.01%" if walk.probability < 1e-4 else f"{walk.probability:.2%}"
+    return f"   {walk.word!r} itself: {chance}, rank {walk.rank}"
 
 
 def _name(cell: int, columns: int) -> str:

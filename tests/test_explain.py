@@ -102,6 +102,17 @@ def test_rank_correlation_is_that_of_ranks():
     assert rank_correlation(np.ones(3), np.array([1.0, 2, 3])) == 0
 
 
+def test_the_progress_counts_every_view(tiny_model, photo, capsys):
+    caption = tiny_model.explain(photo, "a red dog")
+    examine(tiny_model, photo, caption, [1, 2])
+    assert not capsys.readouterr().err
+    examine(tiny_model, photo, caption, [1, 2], progress=True)
+    # The whole picture, each cell alone, and for each word two curves of nine values in each of
+    # three orders.
+    total = 1 + CELLS + 2 * 3 * 2 * 9
+    assert "hiding cells: 100%" in (err := capsys.readouterr().err) and f"{total}/{total}" in err
+
+
 def test_means_over_words_are_json_ready(tiny_model, photo):
     caption = tiny_model.explain(photo, "a red dog")
     found = examine(tiny_model, photo, caption, [1, 2])
@@ -132,10 +143,18 @@ def test_the_command_tests_the_words_it_is_asked_for(tiny_model, photo, tmp_path
     answer = json.loads(capsys.readouterr().out)
     assert answer["caption"] == "a red dog" and [w["word"] for w in answer["words"]] == ["dog"]
     assert np.shape(answer["words"][0]["occlusion_map"]) == (2, 2)
-    assert main(words) == 0 and "deletion" in capsys.readouterr().out
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    assert "deletion" in captured.out and "\n\nVerdict: " in captured.out
+    assert "hiding cells: 100%" in captured.err
     assert main([*words, "--text", "a red dog", "--word", "cat"]) == 1
     assert "the caption has no word 'cat': a red dog" in capsys.readouterr().err
     assert main([*words, "--text", " . "]) == 1
     assert "there is no word in ' . '" in capsys.readouterr().err
+    for command in ("explain", "walk"):
+        for empty in ("", " "):
+            with pytest.raises(SystemExit, match="2"):
+                main([command, *words[1:], "--word", empty])
+            assert "--word is empty: give a word of the caption, or" in capsys.readouterr().err
     assert main(["explain", "absent.jpg", "--model", str(tmp_path / "model")]) == 1
     assert "absent.jpg" in capsys.readouterr().err

@@ -35,7 +35,7 @@ LAYERS = [
     "card learning compiling",
     "training",
     "run explain walk animation",
-    "doubt",
+    "doubt verdict",
     "commands",
     "score_commands",
     "cli",

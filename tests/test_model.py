@@ -91,12 +91,28 @@ def test_locked_words_open_the_caption(tiny_model, photo):
 def test_the_caption_as_json_has_the_documented_shape(tiny_model, photo):
     caption = tiny_model.caption(photo, beam_size=2)
     shape = caption.as_dict()
-    assert shape.keys() == {"caption", "log_prob", "grid", "words", "alternatives"}
+    assert shape.keys() == {"caption", "log_prob", "score", "grid", "words", "alternatives"}
     assert shape["grid"] == [2, 2]
     word = shape["words"][0]
     assert word.keys() == {"word", "probability", "gate", "alpha", "alternatives"}
     assert sum(map(sum, word["alpha"])) == pytest.approx(1, abs=1e-4)
-    assert shape["alternatives"][0].keys() == {"caption", "log_prob"}
+    assert shape["alternatives"][0].keys() == {"caption", "log_prob", "score"}
+
+
+def test_captions_stand_in_the_order_of_their_scores(tiny_model, photo):
+    options = DecodingOptions(beam_size=6, length_penalty=1.5)
+    caption = tiny_model.caption(photo, options=options)
+    for each in (caption, *caption.alternatives):
+        expected = each.log_prob / (len(each.words) + 1) ** 1.5
+        assert each.score == pytest.approx(expected)
+    shape = caption.as_dict()
+    scores = [shape["score"], *(other["score"] for other in shape["alternatives"])]
+    assert len(scores) == 6 and scores == sorted(scores, reverse=True)
+
+
+def test_a_caption_that_was_read_has_no_score(tiny_model, photo):
+    caption = tiny_model.explain(photo, "a red dog")
+    assert caption.score is None and "score" not in caption.as_dict()
 
 
 def test_all_decoding_options_reach_the_search(tiny_model, photo):

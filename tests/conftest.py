@@ -19,8 +19,9 @@ from browsing import (  # noqa: F401 (fixtures of the page)
 from made_viewers import made_viewers  # noqa: F401 (a fixture)
 from PIL import Image, ImageDraw
 
+from captioner.assembly import new_model
 from captioner.errors import DataError
-from captioner.model import ModelConfig, new_model
+from captioner.model import ModelConfig
 from captioner.prepare import prepare
 from captioner.tokenizer import tokenize
 from captioner.vocabulary import Vocabulary

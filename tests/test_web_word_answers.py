@@ -14,7 +14,7 @@ from PIL import Image
 
 pytest.importorskip("gradio")
 
-from captioner.model import new_model  # noqa: E402
+from captioner.assembly import new_model  # noqa: E402
 from captioner.options import DecodingOptions  # noqa: E402
 from captioner.vocabulary import Vocabulary  # noqa: E402
 from captioner.web.answers import Answers  # noqa: E402

@@ -15,7 +15,7 @@ _PUBLIC = {
     "fit": "training",
     "load": "checkpoint",
     "load_image": "images",
-    "new_model": "model",
+    "new_model": "assembly",
     "overlay": "visual",
     "read_dataset": "data",
     "save": "checkpoint",

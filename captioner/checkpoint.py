@@ -16,10 +16,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from captioner.assembly import assemble
 from captioner.backbone import Backbone
 from captioner.encoder import Preprocessing
 from captioner.errors import CheckpointError
-from captioner.model import Captioner, ModelConfig, assemble
+from captioner.model import Captioner, ModelConfig
 from captioner.vocabulary import Vocabulary
 
 FORMAT_VERSION = 3

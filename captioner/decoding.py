@@ -86,10 +86,7 @@ def beam_search(
     Raises:
         ValueError: the prefix is too long or holds the end, or no caption has a probability.
     """
-    if len(prefix) > options.max_length:
-        raise ValueError(f"a prefix of {len(prefix)} words is longer than {options.max_length}")
-    if end in prefix:
-        raise ValueError("a prefix can't hold the end of the caption")
+    _check_prefix(prefix, end, options.max_length)
     width = options.beam_size
     turns: list[_Turn] = []
     finished: list[list[Hypothesis]] = [[] for _ in range(pictures)]
@@ -113,8 +110,7 @@ def beam_search(
             # The best ones stay, in the order found among equals.
             found.sort(key=lambda hypothesis: -hypothesis.score)
             del found[width:]
-            reachable = alive[picture, 0].item() / (length + 2) ** options.length_penalty
-            if len(found) == width and (width == 1 or reachable <= found[-1].score):
+            if _is_done(found, alive[picture, 0].item(), length, options):
                 alive[picture] = _NEVER
         if length == options.max_length or not (alive > _NEVER).any():
             break
@@ -169,6 +165,24 @@ def sample(
             break
         turns.append(_turn(every, words, log_probs, kept, options.considered))
     return found
+
+
+def _check_prefix(prefix: Sequence[int], end: int, longest: int) -> None:
+    if len(prefix) > longest:
+        raise ValueError(f"a prefix of {len(prefix)} words is longer than {longest}")
+    if end in prefix:
+        raise ValueError("a prefix can't hold the end of the caption")
+
+
+def _is_done(
+    found: Sequence[Hypothesis], alive: float, length: int, options: DecodingOptions
+) -> bool:
+    """Whether the best live caption, of log probability `alive`, could end no better."""
+    if len(found) < options.beam_size:
+        return False
+    # It has a word more than `length` by now, and its end counts as another.
+    reachable = alive / (length + 2) ** options.length_penalty
+    return options.beam_size == 1 or reachable <= found[-1].score
 
 
 def _allow(

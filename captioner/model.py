@@ -6,7 +6,6 @@ Letters: B rows, P pictures, K beams, L locations, D annotation size, T steps.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from captioner.attention import ATTENTIONS, needs_recurrence
-from captioner.backbone import Backbone, read_weights
 from captioner.caption import Caption, Word
 from captioner.decoder import Glance
-from captioner.decoders import DECODERS, build_decoder
+from captioner.decoders import DECODERS
 from captioner.decoding import Hypothesis, beam_search
-from captioner.encoder import Encoder, Preprocessing, plan_preprocessing
+from captioner.encoder import Encoder
 from captioner.geometry import RESIZES, Geometry
 from captioner.images import load_image
 from captioner.options import DecodingOptions, check_bounds, option
@@ -267,61 +265,3 @@ class Captioner(nn.Module):
     def _maps(self, weights: Tensor) -> np.ndarray:
         """(..., L) to (..., rows, columns)."""
         return weights.float().cpu().numpy().reshape(*weights.shape[:-1], *self.encoder.grid)
-
-
-def new_model(
-    config: ModelConfig,
-    vocabulary: Vocabulary,
-    *,
-    pretrained: bool = True,
-    backbone_weights: Path | None = None,
-) -> Captioner:
-    """Builds an untrained captioner.
-
-    Args:
-        config: what it is made of.
-        vocabulary: the words it will know.
-        pretrained: start the backbone from ImageNet weights rather than from random ones.
-        backbone_weights: a file to take them from, see `backbone.read_weights`.
-
-    Raises:
-        ValueError: a name or size in the config is not possible.
-        CheckpointError: the weights can't be had.
-    """
-    wanted = pretrained or backbone_weights is not None
-    weights = read_weights(config.backbone, backbone_weights) if wanted else None
-    backbone = Backbone(config.backbone, config.stage, weights)
-    for parameter in backbone.parameters():
-        # A checkpoint keeps matrices in half precision: what is trained on must be what is saved.
-        if parameter.ndim > 1:
-            parameter.data = parameter.data.half().float()
-    preprocessing = plan_preprocessing(backbone, image_size=config.image_size, resize=config.resize)
-    return assemble(config, vocabulary, backbone, preprocessing)
-
-
-def assemble(
-    config: ModelConfig, vocabulary: Vocabulary, backbone: Backbone, preprocessing: Preprocessing
-) -> Captioner:
-    """Puts the parts together; the only place that knows how their sizes depend on each other."""
-    encoder = Encoder(
-        backbone=backbone,
-        preprocessing=preprocessing,
-        annotation_dim=config.annotation_dim,
-        layers=config.encoder_layers,
-        heads=config.heads,
-    )
-    decoder = build_decoder(
-        config.decoder,
-        vocabulary_size=len(vocabulary),
-        annotation_dim=encoder.annotation_dim,
-        embedding_dim=config.embedding_dim,
-        hidden_dim=config.hidden_dim,
-        attention_dim=config.attention_dim,
-        attention=config.attention,
-        heads=config.heads,
-        grid=encoder.grid,
-        decoder_layers=config.decoder_layers,
-        word_query=config.word_query,
-        dropout=config.dropout,
-    )
-    return Captioner(encoder=encoder, decoder=decoder, vocabulary=vocabulary, config=config).eval()

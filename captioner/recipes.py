@@ -1,5 +1,19 @@
 """Recipes: settings that go together, by name. A flag that is given counts more than the recipe."""
 
+# One layer that looks once before each word, with one head: its map is all that the decoder saw of
+# the picture.
+_ONE_LOOK: dict[str, object] = {
+    "decoder": "transformer",
+    "decoder_layers": 1,
+    "attention_dim": 256,
+    "dropout": 0.3,
+    "batch_size": 16,
+    "average_decay": 0.995,
+    "label_smoothing": 0.1,
+    "reward_meteor": 3.0,
+    "reward_bleu": 1.0,
+}
+
 RECIPES: dict[str, dict[str, object]] = {
     # Xu et al. 2015 and the authors' code, soft attention: VGG-19 conv5_4, nothing fine-tuned.
     "paper": {
@@ -33,18 +47,7 @@ RECIPES: dict[str, dict[str, object]] = {
         "batch_size": 32,
     },
     # What the model in the package was made with, in one run.
-    "flickr8k": {
-        "epochs": 5,
-        "finetune_epochs": 8,
-        # Short and slow: at 1e-4 the rewards of the training pictures went on rising while the
-        # validation CIDEr fell (52.4 to 50.6 with beam 5).
-        "self_critical_epochs": 2,
-        "label_smoothing": 0.1,
-    },
-    # Under one hour on two cores.
-    "laptop": {
-        "epochs": 6,
-        "self_critical_epochs": 2,
-        "label_smoothing": 0.1,
-    },
+    "flickr8k": _ONE_LOOK | {"epochs": 6, "finetune_epochs": 7, "self_critical_epochs": 3},
+    # Under one hour on two cores: the same without fine-tuning.
+    "laptop": _ONE_LOOK | {"epochs": 6, "self_critical_epochs": 2},
 }

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 
+from captioner.assembly import new_model
 from captioner.compiling import check_compiler
 from captioner.data import CaptionDataset, make_dataset, read_dataset
 from captioner.devices import choose_device
 from captioner.errors import CaptionerError, CheckpointError, DataError, counted
 from captioner.idle import idle_settings
 from captioner.layouts.prepared import refuse
-from captioner.model import Captioner, ModelConfig, new_model
+from captioner.model import Captioner, ModelConfig
 from captioner.options import add_options, from_arguments, option
 from captioner.phases import plan
 from captioner.preflight import settle

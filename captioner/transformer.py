@@ -35,15 +35,15 @@ class Cache(NamedTuple):
     values: Tensor  # (B, M, T, H)
 
 
-class Layer(nn.Module):
+class DecoderLayer(nn.Module):
     """Looks at the words before, at the picture, and thinks; each is added to what there was."""
 
     def __init__(self, *, size: int, heads: int, annotation_dim: int, **attention: object) -> None:
         super().__init__()
-        self.words_norm = nn.LayerNorm(size)
-        self.words = SelfAttention(size=size, heads=heads)
-        self.picture_norm = nn.LayerNorm(size)
-        self.picture = build_attention(
+        self.self_norm = nn.LayerNorm(size)
+        self.self_attention = SelfAttention(size=size, heads=heads)
+        self.cross_norm = nn.LayerNorm(size)
+        self.cross_attention = build_attention(
             query_dim=size, heads=heads, annotation_dim=annotation_dim, **attention
         )
         self.context = nn.Linear(annotation_dim, size)
@@ -59,18 +59,18 @@ class Layer(nn.Module):
         Returns:
             (B, T, H), and the keys and values (B, T, H) of all words so far.
         """
-        inner = self.words_norm(vectors)
-        keys, values = self.words.remember(inner)
+        inner = self.self_norm(vectors)
+        keys, values = self.self_attention.remember(inner)
         if past is not None:
             keys, values = torch.cat([past[0], keys], 1), torch.cat([past[1], values], 1)
-        seen = self.words(inner, keys, values, causal=past is None)
+        seen = self.self_attention(inner, keys, values, causal=past is None)
         return vectors + self.dropout(seen), (keys, values)
 
     def look(self, vectors: Tensor, memory: Memory, *, maps: bool) -> tuple[Tensor, Look | None]:
         """The picture's part and the feed-forward one, on (B, T, H); row b * T + t of the look."""
-        query = self.picture_norm(vectors).flatten(0, 1)  # (B * T, H)
-        look = self.picture(query, memory) if maps else None
-        context = look.context if maps else self.picture.context(query, memory)
+        query = self.cross_norm(vectors).flatten(0, 1)  # (B * T, H)
+        look = self.cross_attention(query, memory) if maps else None
+        context = look.context if maps else self.cross_attention.context(query, memory)
         vectors = vectors + self.dropout(self.context(context).view_as(vectors))
         return vectors + self.dropout(self.feed_forward(self.forward_norm(vectors))), look
 
@@ -117,7 +117,7 @@ class TransformerDecoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=embedding_dim**-0.5)
         self.widen = nn.Linear(embedding_dim, hidden_dim)
         self.layers = nn.ModuleList(
-            Layer(
+            DecoderLayer(
                 size=hidden_dim,
                 heads=heads,
                 annotation_dim=annotation_dim,
@@ -139,11 +139,11 @@ class TransformerDecoder(nn.Module):
     @property
     def last_attention(self) -> Attention:
         """The one whose map is shown."""
-        return self.layers[-1].picture
+        return self.layers[-1].cross_attention
 
     def remember(self, annotations: Tensor) -> Memories:
         """Prepares the annotations (P, L, D) of P pictures for any number of words."""
-        return Memories(tuple(layer.picture.remember(annotations) for layer in self.layers))
+        return Memories(tuple(layer.cross_attention.remember(annotations) for layer in self.layers))
 
     def start(self, memory: Memories, rows_per_picture: int = 1) -> Cache:
         """No words so far."""

@@ -181,8 +181,9 @@ def make_tiny(folder: Path, seed: int) -> Path:
     """Saves an untrained model."""
     import torch
 
+    from captioner.assembly import new_model
     from captioner.checkpoint import save
-    from captioner.model import ModelConfig, new_model
+    from captioner.model import ModelConfig
     from captioner.vocabulary import Vocabulary
 
     sizes = {"annotation_dim": 32, "embedding_dim": 32, "hidden_dim": 48, "attention_dim": 24}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from answering import answers, picture  # noqa: F401 (fixtures of its answers)
 from browsing import (  # noqa: F401 (fixtures of the page)
     browser,
     open_tab,
@@ -18,8 +19,9 @@ from browsing import (  # noqa: F401 (fixtures of the page)
 from made_viewers import made_viewers  # noqa: F401 (a fixture)
 from PIL import Image, ImageDraw
 
+from captioner.assembly import new_model
 from captioner.errors import DataError
-from captioner.model import ModelConfig, new_model
+from captioner.model import ModelConfig
 from captioner.prepare import prepare
 from captioner.tokenizer import tokenize
 from captioner.vocabulary import Vocabulary
@@ -52,11 +54,11 @@ def drawn_pictures(tmp_path):
     images, annotations, captions = [], [], {}
     for colour, rgb in COLOURS.items():
         for shape in ("circle", "square"):
-            picture = Image.new("RGB", (90, 70), (90, 90, 90))
-            draw = ImageDraw.Draw(picture)
+            drawn = Image.new("RGB", (90, 70), (90, 90, 90))
+            draw = ImageDraw.Draw(drawn)
             (draw.ellipse if shape == "circle" else draw.rectangle)((20, 10, 65, 55), fill=rgb)
             name, number = f"{colour}-{shape}.png", len(images) + 1
-            picture.save(tmp_path / name)
+            drawn.save(tmp_path / name)
             captions[name] = f"a {colour} {shape} in the grey"
             images.append({"id": number, "file_name": name, "width": 90, "height": 70})
             annotations.append({"id": number, "image_id": number, "caption": captions[name]})

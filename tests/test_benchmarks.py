@@ -1,18 +1,27 @@
-"""The comparison of mechanisms: which rows there are, and what its table says of them."""
+"""The comparisons: which rows there are, and what the table of mechanisms says of them."""
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from captioner.attention import ATTENTIONS, needs_recurrence
 from captioner.model import ModelConfig
 
-PATH = Path(__file__).resolve().parents[1] / "benchmarks" / "attention.py"
-SPEC = importlib.util.spec_from_file_location("benchmark_of_attention", PATH)
-benchmark = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(benchmark)
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(f"benchmark_of_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+benchmark, settings = load_script("attention"), load_script("settings")
 
 
 def row(cider, entropy=3.0):
@@ -71,3 +80,36 @@ def test_a_row_of_another_budget_is_refused(drawn_pictures, tmp_path, monkeypatc
     with pytest.raises(SystemExit):
         benchmark.main()
     assert "there is no row 'lstm, sharp'; the rows are lstm, soft; " in capsys.readouterr().err
+
+
+def test_each_setting_of_the_recipe_is_trained_switched(
+    drawn_pictures, tmp_path, monkeypatch, capsys
+):
+    file, folder, _ = drawn_pictures
+    seen = []
+
+    def fit(model, train_set, dev_set, config):
+        seen.append((model.config, config))
+        metrics = Path(config.output) / "training" / "metrics.jsonl"
+        metrics.parent.mkdir(parents=True)
+        grounding = {"mass": 50.0, "pointing": 60.0}
+        told = {"BLEU-4": 17.0, "CIDEr": 39.0, "grounding": grounding}
+        metrics.write_text(json.dumps({"validation": told}) + "\n")
+        return SimpleNamespace(phase=1)
+
+    monkeypatch.setattr(settings, "fit", fit)
+    monkeypatch.setattr(settings, "build", lambda data, config, _: SimpleNamespace(config=config))
+    words = f"--train-annotations {file} --validation-annotations {file} --images {folder}"
+    monkeypatch.setattr("sys.argv", ["settings.py", *words.split(), "--output", str(tmp_path)])
+    settings.main()
+    assert len(seen) == len(settings.ROWS)
+    for (model, training), changes in zip(seen, settings.ROWS.values()):
+        assert model.decoder == "transformer" and training.epochs == 2
+        both = {**dataclasses.asdict(model), **dataclasses.asdict(training)}
+        assert both.items() >= changes.items()
+    assert "| no boxes | 17.0 | 39.0 | 50.0 | 60.0 |" in capsys.readouterr().out
+    first = seen[0]
+    assert all(pair != first for pair in seen[1:])
+    # What is done is not trained again.
+    settings.main()
+    assert len(seen) == len(settings.ROWS)

@@ -9,10 +9,10 @@ from conftest import TINY, WORDS
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from captioner.assembly import new_model
 from captioner.attention import ATTENTIONS
 from captioner.checkpoint import load, save
 from captioner.errors import CheckpointError
-from captioner.model import new_model
 from captioner.vocabulary import Vocabulary
 
 

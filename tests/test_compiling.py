@@ -4,11 +4,11 @@ import pytest
 import torch
 from conftest import TINY
 
+from captioner.assembly import new_model
 from captioner.checkpoint import load
 from captioner.compiling import check_compiler, compiled
 from captioner.data import read_dataset
 from captioner.errors import TrainingError
-from captioner.model import new_model
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
 from captioner.training import fit

@@ -116,8 +116,8 @@ def test_every_weight_gets_a_gradient(decoder):
     without = {name for name, p in decoder.named_parameters() if p.grad is None}
     # The mean annotation needs no query.
     assert not without or (
-        decoder.layers[0].picture.__class__ is ATTENTIONS["none"]
-        and all("picture_norm" in name for name in without)
+        decoder.layers[0].cross_attention.__class__ is ATTENTIONS["none"]
+        and all("cross_norm" in name for name in without)
     )
 
 

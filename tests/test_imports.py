@@ -30,6 +30,7 @@ LAYERS = [
     "encoder decoders data batches visual prepare scoring metrics.human",
     "pixels",
     "model features report regions rewards phases averaging",
+    "assembly",
     "checkpoint evaluation results examples journal readable",
     "objectives resuming validation preflight runfile",
     "card learning compiling idle",

@@ -6,8 +6,9 @@ import torch
 from conftest import TINY, WORDS
 from PIL import Image
 
+from captioner.assembly import new_model
 from captioner.errors import ImageError
-from captioner.model import ModelConfig, new_model
+from captioner.model import ModelConfig
 from captioner.options import DecodingOptions
 from captioner.vocabulary import Vocabulary
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from conftest import TINY, WORDS
 
+from captioner.assembly import new_model
 from captioner.batches import next_words
 from captioner.data import Region, read_dataset
 from captioner.examples import Examples
-from captioner.model import new_model
 from captioner.objectives import OBJECTIVES, CrossEntropy, SelfCritical
 from captioner.pixels import read_pixels
 from captioner.settings import TrainingConfig

@@ -10,13 +10,13 @@ import pytest
 import torch
 from conftest import TINY
 
+from captioner.assembly import new_model
 from captioner.averaging import Averaged
 from captioner.checkpoint import load
 from captioner.data import read_dataset
 from captioner.errors import CheckpointError, ImageError, TrainingError
 from captioner.evaluation import evaluate
 from captioner.learning import Learner
-from captioner.model import new_model
 from captioner.options import DecodingOptions
 from captioner.pixels import read_pixels
 from captioner.preflight import choose_precision

@@ -7,10 +7,10 @@ import torch
 from conftest import TINY, WORDS
 from PIL import Image
 
+from captioner.assembly import new_model
 from captioner.attention import ATTENTIONS
 from captioner.checkpoint import save
 from captioner.cli import main
-from captioner.model import new_model
 from captioner.vocabulary import Vocabulary
 from captioner.walk import told, walk
 

@@ -11,8 +11,8 @@ from conftest import TINY, WORDS
 
 pytest.importorskip("gradio")
 
+from captioner.assembly import new_model  # noqa: E402
 from captioner.doubt import Doubt, Trial  # noqa: E402
-from captioner.model import new_model  # noqa: E402
 from captioner.vocabulary import Vocabulary  # noqa: E402
 from captioner.walk import walk  # noqa: E402
 from captioner.web.lessons import (  # noqa: E402

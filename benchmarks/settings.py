@@ -1,0 +1,94 @@
+"""What each setting of the recipe is worth, switched alone: `python benchmarks/settings.py`.
+
+Each row trains the recipe of the model in the package for two epochs, backbone frozen, with vectors
+of 256 numbers, and changes one thing. Prints a table for `benchmarks/recipe.md`. A row that is done
+is kept in `--output`; one that was stopped begins anew.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+
+from captioner.data import CaptionDataset
+from captioner.errors import CaptionerError
+from captioner.model import ModelConfig
+from captioner.recipes import RECIPES
+from captioner.run import DataConfig, build, read_splits
+from captioner.settings import TrainingConfig
+from captioner.training import fit
+
+SIZES = dict.fromkeys(("annotation_dim", "embedding_dim", "hidden_dim", "attention_dim"), 256)
+# With two epochs an average must forget sooner than with sixteen.
+BUDGET = {"epochs": 2, "finetune_epochs": 0, "self_critical_epochs": 0, "average_decay": 0.98}
+# What each row changes.
+ROWS: dict[str, dict] = {
+    "as it is": {},
+    "as it is, seed 1": {"seed": 1},
+    "no averaged weights": {"average_decay": 0.0},
+    "no label smoothing": {"label_smoothing": 0.0},
+    "no mirrored pictures": {"mirror": False},
+    "no warm-up": {"warm_up": 0.0},
+    "no clipping of the gradient": {"gradient_clip": 1e9},
+    "no boxes": {"grounding_weight": 0.0},
+    "dropout 0.1": {"dropout": 0.1},
+    "dropout 0.5": {"dropout": 0.5},
+    "word dropout 0.1": {"word_dropout": 0.1},
+    "scheduled sampling 0.2": {"scheduled_sampling": 0.2},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Switch each setting of the recipe alone.")
+    add = parser.add_argument
+    add("--train-annotations", required=True, metavar="FILE")
+    add("--validation-annotations", required=True, metavar="FILE")
+    add("--images", required=True, metavar="DIR")
+    add("--output", type=Path, default=Path("runs/settings"), help="folder of the rows' runs")
+    arguments = parser.parse_args()
+    data = DataConfig(
+        train_annotations=arguments.train_annotations,
+        validation_annotations=arguments.validation_annotations,
+        images=arguments.images,
+    )
+    try:
+        splits = read_splits(data)
+    except CaptionerError as error:
+        parser.error(str(error))
+    for name, changes in ROWS.items():
+        folder = arguments.output / name.replace(" ", "-")
+        if not (folder / "row.json").exists() and not train(changes, folder, data, splits):
+            print("stopped; the same command goes on with this row")
+            return
+    print("| changed | BLEU-4 | CIDEr | mass | pointing |\n|---|---|---|---|---|")
+    for name in ROWS:
+        row = json.loads((arguments.output / name.replace(" ", "-") / "row.json").read_text())
+        seen = row["grounding"]
+        print(
+            f"| {name} | {row['BLEU-4']:.1f} | {row['CIDEr']:.1f} | {seen['mass']:.1f} "
+            f"| {seen['pointing']:.1f} |"
+        )
+
+
+def train(
+    changes: dict, folder: Path, data: DataConfig, splits: tuple[CaptionDataset, CaptionDataset]
+) -> bool:
+    """Trains a row from the beginning and keeps its scores; whether it came to its end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    settings = RECIPES["flickr8k"] | SIZES | BUDGET | changes
+    of_model = {k: v for k, v in settings.items() if k in ModelConfig.__dataclass_fields__}
+    of_training = {k: v for k, v in settings.items() if k not in of_model}
+    torch.manual_seed(settings.get("seed", 0))
+    model = build(data, ModelConfig(**of_model), splits[0])
+    config = TrainingConfig(output=str(folder), **of_training)
+    if fit(model, *splits, config).phase == 0:
+        return False
+    last = (folder / "training/metrics.jsonl").read_text().splitlines()[-1]
+    (folder / "row.json").write_text(json.dumps(json.loads(last)["validation"]) + "\n")
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -62,11 +62,11 @@ are not the best scores that each can reach.
 BLEU-4 and CIDEr-D (0-100): greedy captions of {images} validation pictures, of the epoch with the
 best CIDEr. Mass, pointing (0-100): attention inside the boxes of the words that people boxed, and
 how often the brightest cell is in one; in brackets the same for the mean of the row's own maps, the
-control; a flat map has {flat:.1f} of its mass there. All rows but one were taught such boxes of the
-training split. Entropy: of the maps on human captions of {timed} pictures, in nats (a flat map:
-{uniform:.2f}; with several heads: of their mean). Parameters: without the backbone. Seconds: of
-training, without validation. Milliseconds: a caption by beam 5 from the backbone's output
-on, one picture at a time, median of {timed} pictures.
+control; a flat map has {flat:.1f} of its mass there. Every row was taught such boxes of the
+training split, except "lstm, soft, taught no boxes". Entropy: of the maps on human captions of
+{timed} pictures, in nats (a flat map: {uniform:.2f}; with several heads: of their mean).
+Parameters: without the backbone. Seconds: of training, without validation. Milliseconds: a caption
+by beam 5 from the backbone's output on, one picture at a time, median of {timed} pictures.
 
 | decoder, attention | BLEU-4 | CIDEr | mass | pointing | entropy | parameters | seconds | ms |
 |---|---|---|---|---|---|---|---|---|"""

@@ -141,6 +141,17 @@ def test_a_word_that_the_model_does_not_know_has_no_rank(tiny_model, photo):
     assert "'zebu' is read as <unk>: the model does not know it" in told(one)
 
 
+@pytest.mark.parametrize("decoder", ["lstm", "transformer"])
+def test_the_map_of_a_word_depends_on_the_words_before_alone(decoder, photo):
+    captioner = model(decoder=decoder)
+    maps = [
+        walk(captioner, photo, [*words, "runs"], 2).alpha
+        for words in (("a", "red", "dog"), ("a", "red", "square"), ("a", "green", "dog"))
+    ]
+    np.testing.assert_array_equal(maps[0], maps[1])
+    assert np.abs(maps[0] - maps[2]).max() > 1e-7
+
+
 def test_there_is_no_word_beyond_the_last(tiny_model, photo):
     with pytest.raises(ValueError, match="the caption has 3 words: there is no word 4"):
         walk(tiny_model, photo, CAPTION, 3)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageChops, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
 from captioner.geometry import Geometry
 from captioner.images import load_image
+from captioner.spotlight import spotlight
 
 # Nine equally spaced colours of matplotlib's viridis.
 VIRIDIS = (
@@ -21,11 +22,9 @@ VIRIDIS = (
     (39, 173, 129), (92, 200, 99), (170, 220, 50), (253, 231, 37),
 )  # fmt: skip
 
-# A pixel twice as large gives 2 ** GAMMA times the light of a screen. Without this a place with a
-# fifth of the attention would get a thirtieth of the light.
-GAMMA = 2.2
-
 STRENGTH = 0.9
+# Small pictures side by side are dimmed less: else they look all dark.
+SMALL_STRENGTH = 0.7
 
 # At full strength the picture still shows through a heatmap, which covers all of it.
 HEATMAP_OPACITY = 0.7
@@ -79,8 +78,7 @@ def overlay(
         )
     light = geometry.spread(alpha, smooth)
     light *= 255 / (peak or float(alpha.max()) or 1.0)
-    mask = Image.fromarray(np.rint(light.clip(0, 255)).astype(np.uint8))
-    return STYLES[style](image, mask, strength)
+    return STYLES[style](image, light.clip(0, 255), strength)
 
 
 def sheet(
@@ -90,7 +88,7 @@ def sheet(
     geometry: Geometry | None = None,
     columns: int | None = None,
     style: str = "spotlight",
-    strength: float = STRENGTH,
+    strength: float = SMALL_STRENGTH,
     smooth: bool = True,
     peak: float | None = None,
     thumbnail: int = 224,
@@ -132,27 +130,17 @@ def sheet(
     return _tile(tiles, columns)
 
 
-def spotlight(image: Image.Image, light: Image.Image, strength: float) -> Image.Image:
-    """Dims what is not attended; full light leaves the pixels as they are."""
-    kept = light.point([round(255 * dimmed(amount / 255, strength)) for amount in range(256)])
-    return ImageChops.multiply(image, Image.merge("RGB", [kept] * 3))
-
-
-def dimmed(amount: float, strength: float) -> float:
-    """What a pixel is multiplied with, 0-1, where the light is `amount`, 0-1."""
-    return (1 - strength * (1 - amount)) ** (1 / GAMMA)
-
-
-def heatmap(image: Image.Image, light: Image.Image, strength: float) -> Image.Image:
+def heatmap(image: Image.Image, light: np.ndarray, strength: float) -> Image.Image:
     """Blends viridis over the picture, dark blue for no attention and yellow for the most."""
     positions = np.linspace(0, len(VIRIDIS) - 1, 256)
     channels = [np.interp(positions, range(len(VIRIDIS)), c) for c in zip(*VIRIDIS, strict=True)]
-    colours = light.copy()
+    colours = Image.fromarray(np.rint(light).astype(np.uint8))
     colours.putpalette(np.rint(np.stack(channels, axis=1)).astype(np.uint8).tobytes())
     return Image.blend(image, colours.convert("RGB"), strength * HEATMAP_OPACITY)
 
 
-STYLES: dict[str, Callable[[Image.Image, Image.Image, float], Image.Image]] = {
+# The light is (height, width) and 0-255.
+STYLES: dict[str, Callable[[Image.Image, np.ndarray, float], Image.Image]] = {
     "spotlight": spotlight,
     "heatmap": heatmap,
 }

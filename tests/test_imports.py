@@ -14,7 +14,7 @@ PACKAGE = Path(captioner.__file__).parent
 LAYERS = [
     "errors archives",
     "devices",
-    "options records interrupts world recipes geometry tokenizer losses metrics",
+    "options records interrupts world recipes geometry spotlight tokenizer losses metrics",
     "metrics.bleu metrics.bootstrap metrics.cider metrics.grounding metrics.rouge metrics.meteor",
     "download",
     "images vocabulary backbone looking self_attention decoding entities caption attended",

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from test_spotlight import lit
 
 from captioner.geometry import fit_image
 from captioner.visual import STYLES, VIRIDIS, overlay, sheet
@@ -25,8 +26,17 @@ def word(text="dog", probability=0.5, alpha=None):
     )
 
 
+def away_from(line, inside):
+    """Where no line was drawn: more than `line` pixels from the edge of what is inside."""
+    edge = np.zeros_like(inside)
+    for axis in (0, 1):
+        for step in range(-line, line + 1):
+            edge |= np.roll(inside, step, axis) != inside
+    return ~edge
+
+
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (2, 5), (6, 6)])
-def test_spotlight_keeps_the_attended_cell_and_darkens_the_rest(row, column):
+def test_spotlight_lights_the_attended_cell_and_darkens_the_rest(row, column):
     image = noise(401, 299)
     drawn = np.asarray(overlay(image, one_hot(row, column), smooth=False)).astype(float)
     pixels = np.asarray(image)
@@ -34,9 +44,12 @@ def test_spotlight_keeps_the_attended_cell_and_darkens_the_rest(row, column):
     for y in range(299):
         for x in range(401):
             inside[y, x] = (int((y + 0.5) / 299 * 7), int((x + 0.5) / 401 * 7)) == (row, column)
-    assert np.array_equal(drawn[inside], pixels[inside])
+    plain = away_from(1, inside)
+    bright, dark = inside & plain, ~inside & plain
+    assert np.abs(drawn[bright] - lit(pixels[bright], 1, 0.9)).max() <= 0.5 + 1e-6
+    assert (drawn[bright] >= pixels[bright]).all()
     # A tenth of the light, which is more than a tenth of the number that stands for it.
-    assert np.abs(drawn[~inside] - pixels[~inside] * 0.1 ** (1 / 2.2)).max() <= 1
+    assert np.abs(drawn[dark] - pixels[dark] * 0.1 ** (1 / 2.2)).max() <= 1
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -46,16 +59,21 @@ def test_light_falls_where_the_geometry_says(style, resize):
     geometry = fit_image(image, (224, 224), resize)[1]
     alpha = one_hot(3, 4)
     drawn = np.asarray(overlay(image, alpha, geometry=geometry, style=style, smooth=False))
-    lit = geometry.spread(alpha, smooth=False) == 1
-    assert len(np.unique(drawn[lit], axis=0)) == len(np.unique(drawn[~lit], axis=0)) == 1
-    assert drawn[lit].sum(-1).min() > drawn[~lit].sum(-1).max()
+    inside = geometry.spread(alpha, smooth=False) == 1
+    plain = away_from(1 if style == "spotlight" else 0, inside)
+    bright, dark = drawn[inside & plain], drawn[~inside & plain]
+    assert len(np.unique(bright, axis=0)) == len(np.unique(dark, axis=0)) == 1
+    assert bright.sum(-1).min() > dark.sum(-1).max()
 
 
 def test_smooth_light_falls_off_evenly_between_cells():
     image = Image.new("RGB", (70, 10), (200, 200, 200))
     drawn = np.asarray(overlay(image, one_hot(0, 3, 1, 7), strength=1))[5, :, 0].astype(int)
     assert drawn[34] == drawn[35] and drawn[35] > 185
-    assert (np.diff(drawn[25:35]) > 0).all() and (np.diff(drawn[35:45]) < 0).all()
+    # The line is between the middles of two cells.
+    assert max(drawn[[29, 40]]) < 10 and min(drawn[[30, 39]]) > 245
+    plain = np.delete(drawn, [29, 30, 39, 40])
+    assert (np.diff(plain[25:33]) > 0).all() and (np.diff(plain[33:41]) < 0).all()
     assert (drawn[:25] == 0).all() and (drawn[45:] == 0).all()
 
 
@@ -77,13 +95,14 @@ def test_a_peak_puts_several_words_on_one_scale():
     sharp, faint = one_hot(0, 0, 2, 2), one_hot(0, 0, 2, 2) * 0.5
 
     def brightest(alpha, peak):
-        return np.asarray(overlay(image, alpha, smooth=False, strength=1, peak=peak)).max()
+        return np.asarray(overlay(image, alpha, smooth=False, strength=1, peak=peak))[5, 5, 0]
 
-    assert brightest(sharp, 1.0) == 200
-    half = 200 * 0.5 ** (1 / 2.2)  # of the light, not of the number that stands for it
-    assert brightest(faint, 1.0) == pytest.approx(half, abs=1)
-    assert brightest(faint, None) == 200
-    assert brightest(sharp, 0.5) == 200  # more than full light there is not
+    full = pytest.approx(lit(200, 1), abs=1)
+    assert brightest(sharp, 1.0) == full
+    # Half of the light, not of the number that stands for it.
+    assert brightest(faint, 1.0) == pytest.approx(lit(200, 0.5), abs=1)
+    assert brightest(faint, None) == full
+    assert brightest(sharp, 0.5) == full  # more than full light there is not
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -109,7 +128,8 @@ def test_the_picture_may_be_a_path_and_is_turned_upright(tmp_path):
     exif[0x0112] = 6
     noise(40, 30).save(tmp_path / "photo.png", exif=exif)
     upright = noise(40, 30).transpose(Image.Transpose.ROTATE_270)
-    assert overlay(tmp_path / "photo.png", np.ones((2, 2))).tobytes() == upright.tobytes()
+    drawn = overlay(tmp_path / "photo.png", np.ones((2, 2)), strength=0)
+    assert drawn.tobytes() == upright.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -151,8 +171,9 @@ def test_a_sheet_shows_the_picture_and_every_word_on_one_scale():
     assert page.mode == "RGB" and page.size == (8 + 2 * step[0], 8 + 2 * step[1])
     assert (tile_of(page, 0, 2, size, step) == 200).all()
     sharp, faint = (tile_of(page, index, 2, size, step) for index in (1, 2))
-    assert (sharp[:, :112] == 200).all() and (sharp[:, 112:] == 0).all()
-    assert np.abs(faint - 200 * 0.5 ** (1 / 2.2)).max() <= 1  # half the light
+    assert np.abs(sharp[:, :111] - lit(200, 1)).max() <= 1 and (sharp[:, 112:] == 0).all()
+    assert (sharp[:, 111] == 255).all()  # the line around it
+    assert np.abs(faint - lit(200, 0.5)).max() <= 1  # half the light, and no line
     labels = [np.asarray(page)[8 + 112 : 8 + 112 + 22], np.asarray(page)[8 + step[1] + 112 :]]
     assert (labels[0][:, : step[0]] == 255).all()  # nothing under the picture itself
     assert (labels[0][:, step[0] :] < 100).any() and (labels[1][:, : step[0]] < 100).any()
@@ -164,7 +185,7 @@ def test_a_sheet_of_a_cropped_picture_uses_the_geometry():
     geometry = fit_image(image, (224, 224), "crop")[1]
     page = sheet(image, [word(alpha=np.ones((7, 7)))], geometry=geometry, columns=2, strength=1)
     drawn = tile_of(page, 1, 2, (224, 112), (232, 142))
-    assert (drawn[:, 56:168] == 200).all()
+    assert np.abs(drawn[:, 57:167] - lit(200, 1)).max() <= 1
     assert (drawn[:, :56] == 0).all() and (drawn[:, 168:] == 0).all()
 
 
@@ -215,3 +236,10 @@ def test_a_sheet_takes_the_scale_that_it_is_given():
     word = SimpleNamespace(text="dog", probability=0.5, alpha=np.full((2, 2), 0.25))
     own, dimmer = (sheet(picture, [word], peak=peak) for peak in (None, 1.0))
     assert np.asarray(own).mean() > np.asarray(dimmer).mean()
+
+
+def test_small_pictures_are_dimmed_less():
+    picture, alpha = Image.new("RGB", (224, 224), (200, 200, 200)), one_hot(0, 0)
+    small = sheet(picture, [word(alpha=alpha)], columns=2).getpixel((8 + 232 + 200, 8 + 200))
+    large = overlay(picture, alpha).getpixel((200, 200))
+    assert small[0] == pytest.approx(lit(200, 0, 0.7), abs=1) and small[0] > 1.5 * large[0]

@@ -12,7 +12,8 @@ pytest.importorskip("gradio")
 expect = pytest.importorskip(
     "playwright.sync_api"
 ).expect  # waits: a fold is filled after the click
-from captioner.visual import overlay  # noqa: E402
+from captioner.spotlight import lit_colours  # noqa: E402
+from captioner.visual import SMALL_STRENGTH, STRENGTH, overlay  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,9 @@ def test_a_one_hot_map_lights_its_cell_and_leaves_the_rest_dark(made_viewers):
     viewer.get_by_role("radio").last.click()
     drawn = canvas_of(made_viewers, "squash")
     expected = np.zeros_like(drawn)
-    expected[20:40, 60:90] = np.asarray(SHOWN)[20:40, 60:90]  # row 1, column 2 of 4 x 4
+    expected[20:40, 60:90] = 255  # the line around row 1, column 2 of 4 x 4
+    lit = lit_colours(1)[255]
+    expected[21:39, 61:89] = lit[np.asarray(SHOWN)[21:39, 61:89]]
     assert np.array_equal(drawn, expected)
 
 
@@ -103,6 +106,20 @@ def test_all_words_at_once_are_small_pictures_to_choose_from(made_viewers):
     assert tiles.nth(0).locator("canvas").evaluate("node => node.toDataURL()") != before
 
 
+def test_small_pictures_are_dimmed_less_as_in_a_sheet(made_viewers):
+    viewer = choose(made_viewers, "squash", strength=round(100 * STRENGTH))
+    if not viewer.locator(".tile").count():
+        viewer.get_by_text("All words at once").click()
+    expect(viewer.locator(".tile")).to_have_count(4)
+    caption = made_caption(SHOWN, ["a", "dog", "in", "grass"], "squash")
+    for tile, word in zip(viewer.locator(".tile canvas").all(), caption.words, strict=True):
+        drawn = np.asarray(from_url(tile.evaluate("node => node.toDataURL()")), np.int16)
+        expected = overlay(
+            SHOWN, word.alpha, geometry=caption.geometry, strength=SMALL_STRENGTH, peak=1
+        )
+        assert np.abs(drawn - np.asarray(expected, np.int16)).max() <= 2
+
+
 def test_each_head_has_a_small_map_of_its_own(made_viewers):
     assert not made_viewers.locator("#squash .heads").is_visible()
     viewer = choose(made_viewers, "headed", strength=100, cells=True)
@@ -112,8 +129,8 @@ def test_each_head_has_a_small_map_of_its_own(made_viewers):
     lit = []
     for index in range(2):
         url = figures.nth(index).locator("canvas").evaluate("node => node.toDataURL()")
-        pixels = np.asarray(from_url(url)).sum(-1)
-        lit.append((pixels[2, 2] > 0, pixels[-2, -2] > 0))
+        drawn, plain = (np.asarray(each, int).sum(-1) for each in (from_url(url), SHOWN))
+        lit.append(tuple(drawn[at, at] >= plain[at, at] for at in (3, -3)))
     assert lit == [(True, False), (False, True)]
 
 

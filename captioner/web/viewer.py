@@ -16,7 +16,7 @@ from PIL import Image
 
 from captioner.caption import Caption, Word, content_words
 from captioner.report import sentence
-from captioner.visual import HEATMAP_OPACITY, STRENGTH, VIRIDIS
+from captioner.visual import HEATMAP_OPACITY, SMALL_STRENGTH, STRENGTH, VIRIDIS
 from captioner.web.wording import describe, percent
 
 # Longer side in pixels of the copy that is sent; the page shows it at most this large.
@@ -57,6 +57,7 @@ class AttentionViewer(gr.HTML):
             colours=VIRIDIS,
             heatmap_opacity=HEATMAP_OPACITY,
             strength=STRENGTH,
+            small=SMALL_STRENGTH / STRENGTH,
         )
 
     def api_info(self) -> dict[str, Any]:

@@ -86,7 +86,7 @@ export function openViewer(server = {}, decode = () => Promise.resolve()) {
   element.append(root);
   const given = {
     element, server, document,
-    props: { value: null, colours: [[0, 0, 0], [9, 9, 9]], heatmap_opacity: 0.5, strength: 0.8 },
+    props: { value: null, colours: [[0, 0, 0], [9, 9, 9]], heatmap_opacity: 0.5, strength: 0.8, small: 0.5 },
     watch: (_, act) => (given.update = act),
     matchMedia: () => ({ matches: false }),
     Image: class { decode() { return decode(); } },

@@ -3,7 +3,11 @@
 // A geometry is { scale, offset, frame }, each [x, y]: frame position = picture position * scale +
 // offset, in pixels. A grid is [rows, columns], a size [width, height], a map one number a cell.
 
-const GAMMA = 2.2; // as in visual.py
+// As in visual.py.
+const GAMMA = 2.2;
+const GLOW = 0.04;
+const HALF = 0.5 + 1e-4;
+const LINE = 250;
 
 // The numbers behind base64 bytes of little-endian float32.
 function floats(base64) {
@@ -32,7 +36,7 @@ function shares(geometry, axis, size, count, smooth) {
   });
 }
 
-// Light of each pixel, 0-255: the map by `peak`, the value that is full light.
+// Light of each pixel, 0-255, not rounded: the map by `peak`, the value that is full light.
 function spread(map, grid, size, geometry, peak, smooth) {
   const [rows, columns] = grid;
   const [width, height] = size;
@@ -47,29 +51,76 @@ function spread(map, grid, size, geometry, peak, smooth) {
       strips[row * width + x] = covered * (left + (right - left) * share);
     }
   }
-  const light = new Uint8ClampedArray(width * height); // rounds and clamps
+  const light = new Float32Array(width * height);
   for (let y = 0; y < height; y++) {
     const { covered, low, high, share } = down[y];
     const scale = (covered * 255) / peak;
     for (let x = 0; x < width; x++) {
       const above = strips[low * width + x];
       const below = strips[high * width + x];
-      light[y * width + x] = scale * (above + (below - above) * share);
+      light[y * width + x] = Math.min(scale * (above + (below - above) * share), 255);
     }
   }
   return light;
 }
 
-// Dims what is not attended.
-function spotlight(data, light, strength) {
-  const kept = Float32Array.from({ length: 256 }, (_, amount) =>
-    Math.pow(1 - strength * (1 - amount / 255), 1 / GAMMA),
-  );
+// Dims what is not attended, and draws a line around what is attended most.
+function spotlight(data, light, strength, size) {
+  const table = litColours(strength);
   for (let i = 0, at = 0; i < light.length; i++, at += 4) {
-    const share = kept[light[i]];
-    data[at] *= share;
-    data[at + 1] *= share;
-    data[at + 2] *= share;
+    const row = Math.round(light[i]) << 8;
+    data[at] = table[row | data[at]];
+    data[at + 1] = table[row | data[at + 1]];
+    data[at + 2] = table[row | data[at + 2]];
+  }
+  drawOutline(data, light, strength, size);
+}
+
+let kept = { strength: null, table: null }; // all words of a caption are drawn with the same
+
+// What each amount of light, a row, makes of each amount of a colour, both 0-255.
+function litColours(strength) {
+  if (kept.strength === strength) return kept.table;
+  const colours = Float64Array.from({ length: 256 }, (_, amount) => Math.pow(amount / 255, GAMMA));
+  const table = new Uint8ClampedArray(256 * 256); // rounds
+  for (let amount = 0; amount < 256; amount++) {
+    const dimmed = 1 - strength * (1 - amount / 255);
+    const glow = (GLOW * strength * amount) / 255;
+    for (let colour = 0; colour < 256; colour++) {
+      const seen = colours[colour] * dimmed;
+      table[(amount << 8) | colour] = 255 * Math.pow(seen + glow * (1 - seen), 1 / GAMMA);
+    }
+  }
+  kept = { strength, table };
+  return table;
+}
+
+// A line around the brightest half of the light: white inside, black outside, so that it can be seen
+// on anything; where the light is faint the line is too.
+function drawOutline(data, light, strength, [width, height]) {
+  let most = 0;
+  for (let i = 0; i < light.length; i++) if (light[i] > most) most = light[i];
+  const share = (strength * most) / 255;
+  const step = Math.max(1, Math.floor(Math.max(width, height) / LINE));
+  const wide = width + 2 * step;
+  const bright = new Uint8Array(wide * (height + 2 * step));
+  // Beyond the edges it goes on as it ends, so that no line runs along them.
+  for (let y = -step; y < height + step; y++) {
+    const from = Math.min(Math.max(y, 0), height - 1) * width;
+    const to = (y + step) * wide + step;
+    for (let x = 0; x < width; x++) bright[to + x] = light[from + x] > HALF * most;
+    bright.fill(bright[to], to - step, to);
+    bright.fill(bright[to + width - 1], to + width, to + width + step);
+  }
+  for (let y = 0; y < height; y++) {
+    for (let x = 0, i = (y + step) * wide + step; x < width; x++, i++) {
+      const near = bright[i - step] + bright[i + step] +
+        bright[i - step * wide] + bright[i + step * wide];
+      if (near === 4 * bright[i]) continue; // all are alike
+      const ink = 255 * bright[i];
+      const at = 4 * (y * width + x);
+      for (let c = at; c < at + 3; c++) data[c] += share * (ink - data[c]);
+    }
   }
 }
 
@@ -78,7 +129,7 @@ function heatmap(data, light, strength, colours, opacity) {
   const share = strength * opacity;
   const table = Array.from({ length: 256 }, (_, amount) => between(colours, amount / 255));
   for (let i = 0, at = 0; i < light.length; i++, at += 4) {
-    const [red, green, blue] = table[light[i]];
+    const [red, green, blue] = table[Math.round(light[i])];
     data[at] += share * (red - data[at]);
     data[at + 1] += share * (green - data[at + 1]);
     data[at + 2] += share * (blue - data[at + 2]);

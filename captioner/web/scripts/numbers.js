@@ -122,7 +122,7 @@ function makeHeads(panel) {
     const each = heads.layers * heads.heads;
     body.replaceChildren(...Array.from({ length: each }, (_, i) => {
       const start = (panel.shown * each + i) * cells;
-      const light = lightOf(panel, panel.shown, size);
+      const light = smallLightOf(panel, panel.shown, size);
       const canvas = make("canvas", { "aria-hidden": "true" });
       paint(canvas, pixels, { ...light, map: maps.subarray(start, start + cells), peak: 255 });
       const layer = heads.layers > 1 ? `layer ${Math.floor(i / heads.heads) + 1}, ` : "";

@@ -135,7 +135,14 @@ function drawPanel(panel) {
   paint(panel.canvas, panel.view.pixels, lightOf(panel, panel.shown, panel.view.value.size));
 }
 
-// What `paint` needs for one word on a copy of the picture of some size.
+// What `paint` needs for one word on a small copy of the picture: it is dimmed less, as in visual.py.
+function smallLightOf(panel, index, size) {
+  const light = lightOf(panel, index, size);
+  const { strength, small } = light.settings;
+  return { ...light, settings: { ...light.settings, strength: strength * small } };
+}
+
+// The same for a copy of any size.
 function lightOf(panel, index, size) {
   const { view, value, caption, maps } = panel;
   const cells = value.grid[0] * value.grid[1];

@@ -90,7 +90,7 @@ function paint(canvas, pixels, { map, grid, geometry, peak, settings }) {
     if (settings.style === "Heatmap") {
       heatmap(drawn.data, light, settings.strength, settings.colours, settings.opacity);
     } else {
-      spotlight(drawn.data, light, settings.strength);
+      spotlight(drawn.data, light, settings.strength, size);
     }
   }
   if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;

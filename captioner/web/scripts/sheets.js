@@ -17,7 +17,7 @@ function makeAllWords(panel) {
     }
     panel.caption.words.forEach((word, i) => {
       const canvas = tiles[i].querySelector("canvas") ?? make("canvas", { "aria-hidden": "true" });
-      paint(canvas, pixels, lightOf(panel, i, size));
+      paint(canvas, pixels, smallLightOf(panel, i, size));
       tiles[i].replaceChildren(canvas, make("span", {}, `${word.text} ${word.percent}`));
     });
     mark();
@@ -68,7 +68,7 @@ function drawSheet(panel) {
   const tile = make("canvas", {});
   plan.tiles.forEach(([left, top], i) => {
     const word = caption.words[i - 1];
-    paint(tile, pixels, word ? lightOf(panel, i - 1, plan.size) : {});
+    paint(tile, pixels, word ? smallLightOf(panel, i - 1, plan.size) : {});
     surface.drawImage(tile, left, top);
     const label = word ? `${word.text} ${word.percent}` : "";
     surface.fillText(label, left, top + plan.size[1] + 18, Math.max(plan.size[0], 120));

@@ -22,7 +22,7 @@ const view = {
   panels: [],
   settings: {
     style: "Spotlight", strength: 0, cells: false, ownScale: false,
-    colours: props.colours, opacity: props.heatmap_opacity,
+    colours: props.colours, opacity: props.heatmap_opacity, small: props.small,
   },
   pin(panel, index) {
     eachPanel(panel, index, pinWord);

@@ -23,6 +23,7 @@ from captioner.training import fit
 SIZES = dict.fromkeys(("annotation_dim", "embedding_dim", "hidden_dim", "attention_dim"), 256)
 # With two epochs an average must forget sooner than with sixteen.
 BUDGET = {"epochs": 2, "finetune_epochs": 0, "self_critical_epochs": 0, "average_decay": 0.98}
+BASE = RECIPES["flickr8k"] | SIZES | BUDGET
 # What each row changes.
 ROWS: dict[str, dict] = {
     "as it is": {},
@@ -32,9 +33,6 @@ ROWS: dict[str, dict] = {
     "no mirrored pictures": {"mirror": False},
     "no warm-up": {"warm_up": 0.0},
     "no clipping of the gradient": {"gradient_clip": 1e9},
-    "no boxes": {"grounding_weight": 0.0},
-    "dropout 0.1": {"dropout": 0.1},
-    "dropout 0.5": {"dropout": 0.5},
     "word dropout 0.1": {"word_dropout": 0.1},
     "scheduled sampling 0.2": {"scheduled_sampling": 0.2},
 }
@@ -57,37 +55,46 @@ def main() -> None:
         splits = read_splits(data)
     except CaptionerError as error:
         parser.error(str(error))
+    lines = ["| changed | BLEU-4 | CIDEr | mass | pointing |", "|---|---|---|---|---|"]
     for name, changes in ROWS.items():
-        folder = arguments.output / name.replace(" ", "-")
-        if not (folder / "row.json").exists() and not train(changes, folder, data, splits):
-            print("stopped; the same command goes on with this row")
-            return
-    print("| changed | BLEU-4 | CIDEr | mass | pointing |\n|---|---|---|---|---|")
-    for name in ROWS:
-        row = json.loads((arguments.output / name.replace(" ", "-") / "row.json").read_text())
-        seen = row["grounding"]
-        print(
-            f"| {name} | {row['BLEU-4']:.1f} | {row['CIDEr']:.1f} | {seen['mass']:.1f} "
-            f"| {seen['pointing']:.1f} |"
-        )
+        folder, settings = arguments.output / name.replace(" ", "-"), BASE | changes
+        row = read_row(folder)
+        if row and row["settings"] != settings:
+            parser.error(f"{str(folder)!r} had other settings, {row['settings']}: give --output")
+        if not row:
+            found = train(settings, folder, data, splits)
+            if found is None:
+                print("stopped; the same command goes on with this row")
+                return
+            row = {"settings": settings, "validation": found}
+            (folder / "row.json").write_text(json.dumps(row) + "\n")
+        scores = row["validation"]
+        seen = scores.get("grounding")  # without boxes there is none
+        where = f"{seen['mass']:.1f} | {seen['pointing']:.1f}" if seen else "- | -"
+        lines.append(f"| {name} | {scores['BLEU-4']:.1f} | {scores['CIDEr']:.1f} | {where} |")
+    print("\n".join(lines))
+
+
+def read_row(folder: Path) -> dict | None:
+    """What was measured of a row that is done."""
+    path = folder / "row.json"
+    return json.loads(path.read_text()) if path.exists() else None
 
 
 def train(
-    changes: dict, folder: Path, data: DataConfig, splits: tuple[CaptionDataset, CaptionDataset]
-) -> bool:
-    """Trains a row from the beginning and keeps its scores; whether it came to its end."""
+    settings: dict, folder: Path, data: DataConfig, splits: tuple[CaptionDataset, CaptionDataset]
+) -> dict | None:
+    """Trains a row from the beginning; the scores of its best epoch, nothing if it was stopped."""
     shutil.rmtree(folder, ignore_errors=True)
-    settings = RECIPES["flickr8k"] | SIZES | BUDGET | changes
     of_model = {k: v for k, v in settings.items() if k in ModelConfig.__dataclass_fields__}
     of_training = {k: v for k, v in settings.items() if k not in of_model}
     torch.manual_seed(settings.get("seed", 0))
     model = build(data, ModelConfig(**of_model), splits[0])
     config = TrainingConfig(output=str(folder), **of_training)
     if fit(model, *splits, config).phase == 0:
-        return False
-    last = (folder / "training/metrics.jsonl").read_text().splitlines()[-1]
-    (folder / "row.json").write_text(json.dumps(json.loads(last)["validation"]) + "\n")
-    return True
+        return None
+    lines = [json.loads(line) for line in (folder / "training/metrics.jsonl").open()]
+    return max((line["validation"] for line in lines), key=lambda scores: scores["CIDEr"])
 
 
 if __name__ == "__main__":

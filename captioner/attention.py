@@ -205,7 +205,7 @@ ATTENTIONS = {
 def needs_recurrence(kind: type[Attention]) -> str:
     """Why a mechanism can't serve a Transformer; empty if it can."""
     if not kind.recurrent_only and kind.extra_loss is not Attention.extra_loss:
-        return "it has a loss of its own, for one look a word; a transformer looks in every layer"
+        return "it has a loss of its own, which the transformer decoder does not use"
     return kind.recurrent_only
 
 

@@ -128,6 +128,7 @@ def walk(arguments: argparse.Namespace) -> int:
 
 
 def _asked(arguments: argparse.Namespace) -> DecodingOptions:
+    """The decoding options of a command that takes `--word`; an empty one is wrong usage."""
     if arguments.word is not None and not arguments.word.strip():
         arguments.refuse("--word is empty: give a word of the caption, or leave it out for all")
     return decoding_options(arguments)
@@ -153,7 +154,7 @@ def _chosen_words(
         caption = model.caption(arguments.image, options=options)
     places = list(range(len(caption.words)))
     if arguments.word is not None:
-        places = [i for i in places if caption.words[i].text == arguments.word.lower()]
+        places = [i for i in places if caption.words[i].text == arguments.word.strip().lower()]
         if not places:
             raise CaptionerError(f"the caption has no word {arguments.word!r}: {caption.text}")
     return caption, places

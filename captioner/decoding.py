@@ -32,7 +32,7 @@ class Hypothesis:
         log_probs: of each word, T values.
         kept: what the step function returned for each word: first axis T.
         considered: for each word, the likeliest words and their log probabilities, C pairs.
-        score: what the captions of a picture are ranked by.
+        score: what the captions of a picture are ranked by; nothing for one that was only read.
     """
 
     tokens: tuple[int, ...]
@@ -40,7 +40,7 @@ class Hypothesis:
     log_probs: tuple[float, ...]
     kept: Any
     considered: tuple[tuple[tuple[int, float], ...], ...]
-    score: float
+    score: float | None
 
 
 class _Turn(NamedTuple):

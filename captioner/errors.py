@@ -36,7 +36,8 @@ def counted(number: int, thing: str) -> str:
 
 def sized(number: float) -> str:
     """A number of bytes for such a sentence: "1.5 GB", "1.5 MB", "2 kB"."""
+    # By what is shown: 999,999,999 bytes are 1.0 GB, not 1000.0 MB.
     for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if number >= size:
+        if number >= 0.99995 * size:
             return f"{number / size:.1f} {unit}"
-    return f"{number / 1e3:.0f} kB"
+    return f"{number / 1e3:.0f} kB" if number >= 999.5 else counted(round(number), "byte")

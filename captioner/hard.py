@@ -19,9 +19,7 @@ class HardAttention(SoftAttention):
     location, and its energies learn from boxes alone.
     """
 
-    recurrent_only = (
-        "it learns from the one cell it draws for a word, and a transformer looks in every layer"
-    )
+    recurrent_only = "its draws teach it by a loss of its own, which the transformer does not use"
     draws = True
     semi_sampling = 0.5  # how often the sum is taken with alpha, not with the draw
     reinforce_weight = 1.0

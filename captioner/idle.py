@@ -23,7 +23,7 @@ def idle_settings(config: ModelConfig, given: Container[str]) -> list[str]:
     if lstm:
         reasons["decoder_layers"] = f"with {decoder}: it is for the transformer"
     if not _takes(config.attention, "attention_dim"):
-        reasons["attention_dim"] = f"with {attention}, which has no inner layer"
+        reasons["attention_dim"] = f"with {attention}, which takes no such size"
     if lstm and not config.encoder_layers and not _takes(config.attention, "heads"):
         reasons["heads"] = (
             f"with {attention}: heads are for --attention multihead, --decoder transformer and "

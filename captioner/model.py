@@ -140,7 +140,7 @@ class Captioner(nn.Module):
             for word, own in zip(caption.words, words, strict=True)
         )
         # Nothing ranked it.
-        return replace(caption, words=shown, score=None)
+        return replace(caption, words=shown)
 
     @torch.inference_mode()
     def look(self, sources: Sequence[Any]) -> tuple[Tensor, list[Geometry]]:
@@ -211,7 +211,7 @@ class Captioner(nn.Module):
             log_probs=tuple(said[:-1]),
             kept=Glance(*(torch.cat(parts) for parts in zip(*kept[:-1]))),
             considered=tuple(tuple(zip(b.indices.tolist(), b.values.tolist())) for b in best),
-            score=sum(said),
+            score=None,
         )
 
     def _prefix(self, text: str) -> list[int]:

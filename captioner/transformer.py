@@ -108,7 +108,7 @@ class TransformerDecoder(nn.Module):
             able = [name for name, kind in ATTENTIONS.items() if not needs_recurrence(kind)]
             raise ValueError(
                 f"attention {attention!r} needs the lstm decoder: {reason}; "
-                f"with a transformer choose one of {', '.join(able)}"
+                f"choose one of {', '.join(able)}, or give --decoder lstm"
             )
         if hidden_dim % 2:
             raise ValueError(f"position codes need an even hidden_dim, not {hidden_dim}")

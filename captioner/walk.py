@@ -177,16 +177,19 @@ def _looked(walk: Walk, layer: int | None, head: int | None) -> list[str]:
     mean = heads > 1 and head is None
     if heads > 1:
         which += f", mean of the {heads} heads" if mean else f", head {head} of {heads}"
-    told = [
+    lines = [
         f"2. Energies: how well each cell suits the query{which}:",
         _table(energies, "{:6.2f}"),
         f"3. Softmax: e^energy, divided by the sum of all{' in each head' * mean}{which}, in per "
         "cent:",
         _table(100 * shares, "{:6.2f}"),
     ]
-    if layers * heads > 1:
-        told.append(f"   Others: --layer 1 to {layers}, --head 1 to {heads}\n")
-    return told
+    others = [
+        f"--{name} 1 to {count}"
+        for name, count in (("layer", layers), ("head", heads))
+        if count > 1
+    ]
+    return [*lines, f"   Others: {', '.join(others)}\n"] if others else lines
 
 
 def _summed(walk: Walk, columns: int) -> list[str]:
@@ -208,12 +211,12 @@ def _summed(walk: Walk, columns: int) -> list[str]:
 
 def _let_in(walk: Walk) -> list[str]:
     if walk.gate is None:
-        told = "5. There is no gate: the decoder gets all of it"
+        line = "5. There is no gate: the decoder gets all of it"
     elif walk.sentinel:
-        told = f"5. Sentinel: {walk.gate:.3f} of that and {1 - walk.gate:.3f} of what it remembers"
+        line = f"5. Sentinel: {walk.gate:.3f} of that and {1 - walk.gate:.3f} of what it remembers"
     else:
-        told = f"5. Gate: {walk.gate:.3f} of it is let in"
-    return [f"\n{told}", f"   = {_vector(walk.context)}"]
+        line = f"5. Gate: {walk.gate:.3f} of it is let in"
+    return [f"\n{line}", f"   = {_vector(walk.context)}"]
 
 
 def _placed(walk: Walk) -> str:

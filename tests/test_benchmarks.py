@@ -103,13 +103,17 @@ def test_each_setting_of_the_recipe_is_trained_switched(
     monkeypatch.setattr("sys.argv", ["settings.py", *words.split(), "--output", str(tmp_path)])
     settings.main()
     assert len(seen) == len(settings.ROWS)
-    for (model, training), changes in zip(seen, settings.ROWS.values()):
+    for (model, training), changes in zip(seen, settings.ROWS.values(), strict=True):
         assert model.decoder == "transformer" and training.epochs == 2
         both = {**dataclasses.asdict(model), **dataclasses.asdict(training)}
         assert both.items() >= changes.items()
-    assert "| no boxes | 17.0 | 39.0 | 50.0 | 60.0 |" in capsys.readouterr().out
-    first = seen[0]
-    assert all(pair != first for pair in seen[1:])
-    # What is done is not trained again.
+    assert "| no mirrored pictures | 17.0 | 39.0 | 50.0 | 60.0 |" in capsys.readouterr().out
+    first, *others = [(model, dataclasses.replace(t, output="")) for model, t in seen]
+    assert all(pair != first for pair in others)
+    # What is done is not trained again, and rows of another recipe are no part of the table.
     settings.main()
     assert len(seen) == len(settings.ROWS)
+    monkeypatch.setattr(settings, "BASE", settings.BASE | {"label_smoothing": 0.2})
+    with pytest.raises(SystemExit):
+        settings.main()
+    assert "had other settings" in capsys.readouterr().err

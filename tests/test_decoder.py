@@ -206,7 +206,8 @@ def test_the_decoders_gradients_are_those_of_its_numbers(attention):
 @pytest.mark.parametrize("attention", [k for k, v in ATTENTIONS.items() if needs_recurrence(v)])
 def test_a_pair_that_makes_no_sense_is_refused_with_the_reason(attention):
     reason = needs_recurrence(ATTENTIONS[attention])
-    choice = "with a transformer choose one of soft, dot, multihead, local, none"
+    fit = ", ".join(name for name, kind in ATTENTIONS.items() if not needs_recurrence(kind))
+    choice = f"choose one of {fit}, or give --decoder lstm"
     with pytest.raises(
         ValueError, match=f"{attention!r} needs the lstm decoder: {reason}; {choice}$"
     ):

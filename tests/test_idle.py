@@ -35,7 +35,7 @@ def test_what_no_part_takes_is_named(settings, idle):
     [
         ({"decoder": "transformer"}, "--word-query does nothing with --decoder transformer: it is"),
         ({}, "--decoder-layers does nothing with --decoder lstm: it is for the transformer"),
-        ({"attention": "none"}, "--attention-dim does nothing with --attention none, which has no"),
+        ({"attention": "none"}, "--attention-dim does nothing with --attention none, which takes no"),
         ({}, "--heads does nothing with --attention soft: heads are for --attention multihead, "),
     ],
 )

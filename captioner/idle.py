@@ -30,10 +30,15 @@ def idle_settings(config: ModelConfig, given: Container[str]) -> list[str]:
             "--encoder-layers"
         )
     return [
-        f"--{name.replace('_', '-')} does nothing {reason}"
+        f"{_flag(name, getattr(config, name))} does nothing {reason}"
         for name, reason in reasons.items()
         if name in given
     ]
+
+
+def _flag(name: str, value: object) -> str:
+    """As it was typed."""
+    return f"--{'no-' * (value is False)}{name.replace('_', '-')}"
 
 
 def _takes(attention: str, size: str) -> bool:

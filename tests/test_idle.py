@@ -21,6 +21,7 @@ def named(given=ALL, **settings):
         ({"attention": "hard"}, ["--decoder-layers", "--heads"]),
         ({"attention": "none"}, ["--decoder-layers", "--attention-dim", "--heads"]),
         ({"decoder": "transformer"}, ["--word-query"]),
+        ({"decoder": "transformer", "word_query": False}, ["--no-word-query"]),
         ({"decoder": "transformer", "attention": "none"}, ["--word-query", "--attention-dim"]),
     ],
     ids=str,

@@ -1,19 +1,25 @@
 """What the page answers to a picture, on a small model and without a browser."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from answering import MODELS, asked, maps_of
 from browsing import photo
+from conftest import TINY, WORDS
 from odd_files import write_refused
 
 pytest.importorskip("gradio")
 
 from captioner.errors import CaptionerError  # noqa: E402
+from captioner.model import new_model  # noqa: E402
 from captioner.options import DecodingOptions  # noqa: E402
-from captioner.web.answers import KEPT, OWN_WORDS  # noqa: E402
+from captioner.vocabulary import Vocabulary  # noqa: E402
+from captioner.web.answers import KEPT, OWN_WORDS, Answers  # noqa: E402
 from captioner.web.turns import Turns  # noqa: E402
+from captioner.web.wording import HARD  # noqa: E402
 
 
 def test_a_picture_is_answered_with_the_models_own_caption(answers, picture, tiny_model):
@@ -126,3 +132,11 @@ def test_programs_get_the_first_models_caption(answers, picture, tiny_model):
     assert found.text == tiny_model.caption(picture, beam_size=2).text
     with pytest.raises(CaptionerError, match="beam size is 0"):
         answers.caption_for_api(picture, 0)
+
+
+def test_what_hard_attention_does_is_remarked_on(tiny_model, picture):
+    torch.manual_seed(0)
+    hard = new_model(replace(TINY, attention="hard"), Vocabulary(WORDS), pretrained=False)
+    answers = Answers({"soft": tiny_model, "hard": hard})
+    panels = answers.caption(picture, 1, 4, ["soft", "hard"])["panels"]
+    assert [panel["remark"] for panel in panels] == ["", HARD]

@@ -32,6 +32,7 @@ from captioner.web.questions import (
 from captioner.web.turns import Busy, Turns
 from captioner.web.uploads import Pictures, open_upload
 from captioner.web.viewer import as_text, caption_values, error_value, viewer_value
+from captioner.web.wording import HARD
 
 if TYPE_CHECKING:
     from captioner.model import Captioner
@@ -124,7 +125,9 @@ class Answers:
             if (answer := self._find(key)) is not None:
                 return answer
             image = open_upload(path)
-            answer = viewer_value(image, ask(image), name=Path(path).name, **about)
+            answer = viewer_value(
+                image, ask(image), remarks=self._remarks, name=Path(path).name, **about
+            )
             with self._lock:
                 self._kept[key] = answer
                 while len(self._kept) > KEPT:
@@ -149,6 +152,10 @@ class Answers:
     def go_on(self, question: Question, sent: dict) -> dict:
         """Captions that begin with the words up to one, or to what is put in its place."""
         options = DecodingOptions(beam_size=question.beam_size, max_length=question.longest)
+
+    @property
+    def _remarks(self) -> dict[str, str]:
+        return {n: HARD for n, model in self.models.items() if model.config.attention == "hard"}
 
         kept, model = tokenize(question.prefix), self._model(question)
         for word in kept:

@@ -125,7 +125,7 @@ function showWord(panel, index) {
   [...panel.words.children].forEach((chip, i) => chip.classList.toggle("shown", i === index));
   panel.badge.hidden = !word;
   panel.badge.textContent = word ? `${word.text} ${word.percent}` : "";
-  panel.status.textContent = word ? word.status : "";
+  panel.status.textContent = statusOf(panel);
   const label = word ? `Where it looked for “${word.text}”` : panel.caption.text;
   panel.canvas.setAttribute("aria-label", `${label}. Arrow keys point at the picture.`);
   drawPanel(panel);
@@ -146,6 +146,12 @@ function smallLightOf(panel, index, size) {
 function lightOf(panel, index, size) {
   const { view, value, caption, maps } = panel;
   const cells = value.grid[0] * value.grid[1];
+// What is said of the word that is shown.
+function statusOf(panel) {
+  const word = panel.caption.words[panel.shown];
+  return word ? [word.status, panel.value.remark].filter(Boolean).join(" ") : "";
+}
+
   const map = caption.words.length ? maps.subarray(index * cells, (index + 1) * cells) : null;
   return {
     map,
@@ -216,7 +222,7 @@ function pointAt(panel, cell) {
   if (!cell || !chips.length) {
     for (const chip of chips) chip.style.removeProperty("--tint");
     panel.words.classList.remove("tinted");
-    panel.status.textContent = panel.caption.words[panel.shown]?.status ?? "";
+    panel.status.textContent = statusOf(panel);
     return;
   }
   const values = attentionAt(panel.maps, panel.value.grid, ...cell);

@@ -25,7 +25,7 @@ JPEG_QUALITY = 85
 
 _HERE = Path(__file__).parent
 # Gradio runs one text: the files are plain scripts that share their names, joined in this order.
-SCRIPTS = "light words parts panel steering sheets truth numbers viewer".split()
+SCRIPTS = "light words parts legend panel steering sheets truth numbers viewer".split()
 STYLES = "viewer panel sections".split()
 
 

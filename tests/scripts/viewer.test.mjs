@@ -135,6 +135,59 @@ test("one region that stays says captions, words and notices", async () => {
   buttonOf(panel.bottom, "two dogs.").click();
   assert.equal(told.textContent, "two dogs. Word 1: two.");
   buttonOf(panel.top, "x").click();
+test("the legend tells of the marks that there are, and of the maps of the style", async () => {
+  const { panel, root, setCaptions } = await opened();
+  const legend = () => panel.top.querySelector(".legend").textContent.trim();
+  const light = "The light, and the line around the brightest of it, show where it looked just " +
+    "before it said the word.";
+  assert.equal(legend(), light); // all words are as likely as not
+  buttonOf(root, "Heatmap").click();
+  assert.ok(legend().startsWith("The colours show where it looked just before it said the word"));
+  buttonOf(root, "Spotlight").click();
+  const [own] = [captionOf("a dog")];
+  own.words[1].probability = 0.49;
+  setCaptions(panel, [own]);
+  assert.equal(legend(), `${light} Dotted: less than 50 % sure.`);
+  const [, dog] = panel.words.children.map((chip) => chip.children[0]);
+  assert.ok(dog.classList.contains("unsure"));
+  assert.equal(dog.getAttribute("title"), "less than 50 % sure");
+  own.words[1].known = false;
+  setCaptions(panel, [own]);
+  assert.equal(legend(), `${light} Wavy ?: not known to the model.`);
+});
+
+test("in a comparison the maps are explained once, and each panel names its model twice", async () => {
+  const { view, show } = openViewer();
+  const value = valueOf(["a dog"]);
+  const other = { ...value.panels[0], model: "hard" };
+  await show({ ...value, panels: [value.panels[0], other] });
+  const legends = view.panels.map((panel) => panel.top.querySelector(".legend").textContent);
+  assert.ok(legends[0] && !legends[1]);
+  const names = (part) => view.panels.map((panel) => panel[part].querySelector(".model").textContent);
+  assert.deepEqual([names("top"), names("bottom")], [["soft", "hard"], ["soft", "hard"]]);
+});
+
+test("what is remarked on a model stands after every word of it", async () => {
+  const { view, show } = openViewer();
+  const value = valueOf(["a dog"]);
+  await show({ ...value, panels: [{ ...value.panels[0], remark: "It draws." }] });
+  const [panel] = view.panels;
+  assert.equal(panel.status.textContent, "Word 1: a. It draws.");
+  view.preview(panel, 1);
+  assert.equal(panel.status.textContent, "Word 2: dog. It draws.");
+  panel.canvas.fire("keydown", { key: "ArrowLeft" });
+  assert.ok(!panel.status.textContent.includes("It draws."));
+  panel.canvas.fire("keydown", { key: "Escape" });
+  assert.equal(panel.status.textContent, "Word 2: dog. It draws.");
+});
+
+test("a word in another's place is said to leave that map as it is", async () => {
+  const { panel } = await opened();
+  const said = panel.top.querySelector(".label").textContent;
+  assert.ok(said.includes("Instead of “a” it also considered (press one: it writes on)."));
+  assert.ok(said.includes("The words after it get new maps; its own stays"));
+});
+
   await turnOfEvents();
   assert.equal(told.textContent, "No.");
   play();

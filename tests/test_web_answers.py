@@ -87,8 +87,16 @@ def test_no_more_answers_are_kept_than_there_is_room_for(answers, tmp_path):
 
 def test_no_picture_gives_no_answer(answers):
     assert answers.caption(None, 5, 30, MODELS) is None
-    asked_too_early = {"title": "That can't be done", "error": "Choose a picture first."}
-    assert answers.explain(None, "a dog", MODELS) == asked_too_early
+
+
+def test_who_asks_without_a_picture_is_told_what_to_do(answers, picture):
+    told = {
+        "title": "There is no picture yet",
+        "error": "Choose a picture first: one of your own, or one of the examples.",
+    }
+    assert answers.press(None, 3, 6, MODELS) == answers.explain(None, "a dog", MODELS) == told
+    pressed = answers.press(picture, 3, 6, MODELS)
+    assert pressed["panels"] is answers.caption(picture, 3, 6, MODELS)["panels"]
 
 
 def test_an_unreadable_file_is_told_without_the_servers_path(answers, tmp_path):

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 # Answers that are given again without a model.
 KEPT = 32
 
+NO_PICTURE = error_value(
+    "There is no picture yet", "choose a picture first: one of your own, or one of the examples"
+)
 OWN_WORDS = "Your words, read by the model: how likely it found each, and where it looked."
 
 
@@ -90,11 +93,15 @@ class Answers:
         except (CaptionerError, ValueError) as error:
             return _wrong(error)
 
+    def press(self, path: str | None, beam_size: Any, longest: Any, names: Any) -> dict:
+        """The same for a visitor who asks for it; without a picture, what to do first."""
+        return self.caption(path, beam_size, longest, names) or NO_PICTURE
+
     def explain(self, path: str | None, text: Any, names: Any) -> dict:
         """What the viewer shows for a visitor's own caption of a picture."""
+        if path is None:
+            return NO_PICTURE
         try:
-            if path is None:
-                raise CaptionerError("choose a picture first")
             text, names = read_own_words(text), read_names(names, list(self.models))
             options = DecodingOptions()
             return self._shown(
@@ -146,16 +153,16 @@ class Answers:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
+    @property
+    def _remarks(self) -> dict[str, str]:
+        return {n: HARD for n, model in self.models.items() if model.config.attention == "hard"}
+
     # --- Questions about a word -------------------------------------------------------------
 
     @_told
     def go_on(self, question: Question, sent: dict) -> dict:
         """Captions that begin with the words up to one, or to what is put in its place."""
         options = DecodingOptions(beam_size=question.beam_size, max_length=question.longest)
-
-    @property
-    def _remarks(self) -> dict[str, str]:
-        return {n: HARD for n, model in self.models.items() if model.config.attention == "hard"}
 
         kept, model = tokenize(question.prefix), self._model(question)
         for word in kept:

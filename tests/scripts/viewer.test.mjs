@@ -51,6 +51,30 @@ test("a question that runs says so at the button that asked it, and at no other"
   assert.ok(!panel.top.textContent.includes("working …"));
 });
 
+test("what was wrong with an old question never stands in place of what is wrong with a newer one", async () => {
+  const { asked, ask } = answeredByHand();
+  const { panel, root } = await opened({ go_on: ask, doubt: ask });
+  const told = root.querySelector(".told");
+  const press = () => {
+    buttonOf(panel.top, "x").click();
+    buttonOf(panel.bottom, "Hide where").click();
+  };
+  const answer = async (which, error) => {
+    asked[which].answer({ error });
+    await turnOfEvents();
+  };
+  press();
+  await answer(1, "New.");
+  await answer(0, "Old.");
+  assert.deepEqual([panel.notice.textContent, told.textContent], ["New.", "New."]);
+  press();
+  assert.equal(panel.notice.textContent, "");
+  await answer(2, "Old."); // nothing newer is told yet
+  assert.equal(panel.notice.textContent, "Old.");
+  await answer(3, "New.");
+  assert.equal(panel.notice.textContent, "New.");
+});
+
 test("an answer to what was asked before the last press is dropped", async () => {
   const { root, show, view } = openViewer();
   globalThis.captionerTurn = 2;
@@ -64,6 +88,17 @@ test("an answer to what was asked before the last press is dropped", async () =>
   assert.equal(view.panels[0].heading.textContent, "a new one.");
   await show({ empty: true, turn: 2 });
   assert.equal(root.dataset.state, "empty");
+});
+
+test("every answer that comes is noted, also one that is dropped", async () => {
+  const { show } = openViewer();
+  const noted = [];
+  globalThis.captionerTurn = 2;
+  globalThis.captionerTurns = { note: (value) => noted.push(value?.turn) };
+  await show(valueOf(["a new one"], { turn: 2 }));
+  await show(valueOf(["an old one"], { turn: 1 }));
+  delete globalThis.captionerTurns;
+  assert.deepEqual(noted, [2, 1]);
 });
 
 test("a picture that can't be decoded is told", async () => {
@@ -100,41 +135,6 @@ test("the offered words stay the same buttons while their word does", async () =
   assert.notEqual(buttonOf(panel.top, "x"), before);
 });
 
-test("the controls are there as soon as a caption with words is chosen", async () => {
-  const { root, panel } = await opened({}, ["", "a dog"]);
-  const controls = root.querySelector(".controls");
-  assert.equal(controls.hidden, true);
-  buttonOf(panel.bottom, "a dog.").click();
-  assert.equal(controls.hidden, false);
-});
-
-test("pointing ends when another caption is chosen", async () => {
-  const { panel } = await opened({}, ["a dog", "two dogs run"]);
-  panel.canvas.fire("keydown", { key: "ArrowLeft" });
-  assert.equal(panel.cell.hidden, false);
-  assert.ok(panel.words.classList.contains("tinted"));
-  buttonOf(panel.bottom, "two dogs run.").click();
-  assert.equal(panel.cell.hidden, true);
-  assert.ok(!panel.words.classList.contains("tinted"));
-  assert.equal(panel.status.textContent, "Word 1: two.");
-});
-
-test("one region that stays says captions, words and notices", async () => {
-  const { root, show, view, play, pause } = openViewer({ go_on: async () => ({ error: "No." }) });
-  const told = root.querySelector(".told");
-  assert.equal(told.getAttribute("role"), "status");
-  await show({ busy: true });
-  assert.equal(told.textContent, "Looking at the picture …");
-  await show(valueOf(["a dog", "two dogs"]));
-  assert.equal(told.textContent, "a dog. Word 1: a.");
-  const [panel] = view.panels;
-  view.pin(panel, 1);
-  assert.equal(told.textContent, "Word 2: dog.");
-  view.preview(panel, 0);
-  assert.equal(told.textContent, "Word 2: dog.");
-  buttonOf(panel.bottom, "two dogs.").click();
-  assert.equal(told.textContent, "two dogs. Word 1: two.");
-  buttonOf(panel.top, "x").click();
 test("the legend tells of the marks that there are, and of the maps of the style", async () => {
   const { panel, root, setCaptions } = await opened();
   const legend = () => panel.top.querySelector(".legend").textContent.trim();
@@ -188,6 +188,41 @@ test("a word in another's place is said to leave that map as it is", async () =>
   assert.ok(said.includes("The words after it get new maps; its own stays"));
 });
 
+test("the controls are there as soon as a caption with words is chosen", async () => {
+  const { root, panel } = await opened({}, ["", "a dog"]);
+  const controls = root.querySelector(".controls");
+  assert.equal(controls.hidden, true);
+  buttonOf(panel.bottom, "a dog.").click();
+  assert.equal(controls.hidden, false);
+});
+
+test("pointing ends when another caption is chosen", async () => {
+  const { panel } = await opened({}, ["a dog", "two dogs run"]);
+  panel.canvas.fire("keydown", { key: "ArrowLeft" });
+  assert.equal(panel.cell.hidden, false);
+  assert.ok(panel.words.classList.contains("tinted"));
+  buttonOf(panel.bottom, "two dogs run.").click();
+  assert.equal(panel.cell.hidden, true);
+  assert.ok(!panel.words.classList.contains("tinted"));
+  assert.equal(panel.status.textContent, "Word 1: two.");
+});
+
+test("one region that stays says captions, words and notices", async () => {
+  const { root, show, view, play, pause } = openViewer({ go_on: async () => ({ error: "No." }) });
+  const told = root.querySelector(".told");
+  assert.equal(told.getAttribute("role"), "status");
+  await show({ busy: true });
+  assert.equal(told.textContent, "Looking at the picture …");
+  await show(valueOf(["a dog", "two dogs"]));
+  assert.equal(told.textContent, "a dog. Word 1: a.");
+  const [panel] = view.panels;
+  view.pin(panel, 1);
+  assert.equal(told.textContent, "Word 2: dog.");
+  view.preview(panel, 0);
+  assert.equal(told.textContent, "Word 2: dog.");
+  buttonOf(panel.bottom, "two dogs.").click();
+  assert.equal(told.textContent, "two dogs. Word 1: two.");
+  buttonOf(panel.top, "x").click();
   await turnOfEvents();
   assert.equal(told.textContent, "No.");
   play();

@@ -1,19 +1,25 @@
 """What the page answers to a picture, on a small model and without a browser."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from answering import MODELS, asked, maps_of
 from browsing import photo
+from conftest import TINY, WORDS
 from odd_files import write_refused
 
 pytest.importorskip("gradio")
 
 from captioner.errors import CaptionerError  # noqa: E402
+from captioner.model import new_model  # noqa: E402
 from captioner.options import DecodingOptions  # noqa: E402
-from captioner.web.answers import KEPT, OWN_WORDS  # noqa: E402
+from captioner.vocabulary import Vocabulary  # noqa: E402
+from captioner.web.answers import KEPT, OWN_WORDS, Answers  # noqa: E402
 from captioner.web.turns import Turns  # noqa: E402
+from captioner.web.wording import HARD  # noqa: E402
 
 
 def test_a_picture_is_answered_with_the_models_own_caption(answers, picture, tiny_model):
@@ -81,8 +87,16 @@ def test_no_more_answers_are_kept_than_there_is_room_for(answers, tmp_path):
 
 def test_no_picture_gives_no_answer(answers):
     assert answers.caption(None, 5, 30, MODELS) is None
-    asked_too_early = {"title": "That can't be done", "error": "Choose a picture first."}
-    assert answers.explain(None, "a dog", MODELS) == asked_too_early
+
+
+def test_who_asks_without_a_picture_is_told_what_to_do(answers, picture):
+    told = {
+        "title": "There is no picture yet",
+        "error": "Choose a picture first: one of your own, or one of the examples.",
+    }
+    assert answers.press(None, 3, 6, MODELS) == answers.explain(None, "a dog", MODELS) == told
+    pressed = answers.press(picture, 3, 6, MODELS)
+    assert pressed["panels"] is answers.caption(picture, 3, 6, MODELS)["panels"]
 
 
 def test_an_unreadable_file_is_told_without_the_servers_path(answers, tmp_path):
@@ -126,3 +140,11 @@ def test_programs_get_the_first_models_caption(answers, picture, tiny_model):
     assert found.text == tiny_model.caption(picture, beam_size=2).text
     with pytest.raises(CaptionerError, match="beam size is 0"):
         answers.caption_for_api(picture, 0)
+
+
+def test_what_hard_attention_does_is_remarked_on(tiny_model, picture):
+    torch.manual_seed(0)
+    hard = new_model(replace(TINY, attention="hard"), Vocabulary(WORDS), pretrained=False)
+    answers = Answers({"soft": tiny_model, "hard": hard})
+    panels = answers.caption(picture, 1, 4, ["soft", "hard"])["panels"]
+    assert [panel["remark"] for panel in panels] == ["", HARD]

@@ -111,7 +111,7 @@ def test_two_models_stand_side_by_side(server, open_tab, photo_file):
     tab.wait_for_selector(".viewer[data-panels='2'][data-state=ready]", timeout=30_000)
     tops = [top.bounding_box() for top in tab.locator("#viewer .top").all()]
     assert tops[1]["x"] >= tops[0]["x"] + tops[0]["width"]
-    assert tab.locator("#viewer .model").all_inner_texts() == ["tiny", "other"]
+    assert tab.locator("#viewer .top .model").all_inner_texts() == ["tiny", "other"]
     # Ticking none is told, and ticking one goes back to one.
     for name in ("tiny", "other"):
         tab.get_by_role("checkbox", name=name).uncheck()
@@ -121,7 +121,9 @@ def test_two_models_stand_side_by_side(server, open_tab, photo_file):
     tab.wait_for_selector("#viewer .viewer[data-panels='1'][data-state=ready]", timeout=30_000)
 
 
-def test_many_pictures_fill_a_table_and_are_saved(server, open_tab, tmp_path):
+def test_many_pictures_fill_a_table_and_are_saved(server, open_tab, other_folder, tmp_path):
+    from captioner.checkpoint import load
+
     names = ["a.png", "b <b>bold</b>.png", "notes.jpg"]
     for number, name in enumerate(names[:2]):
         photo(60, 40, seed=number).save(tmp_path / name.replace("/", ""))
@@ -130,9 +132,12 @@ def test_many_pictures_fill_a_table_and_are_saved(server, open_tab, tmp_path):
     tab.get_by_role("tab", name="Many pictures").click()
     tab.set_input_files("#files input[type=file]", [str(p) for p in sorted(tmp_path.iterdir())])
     tab.locator("#files").get_by_text("notes").first.wait_for()
+    tab.get_by_role("radio", name="other").check()
     tab.get_by_role("button", name="Caption all of them").click()
     tab.wait_for_selector(".board[data-state=ready]", timeout=30_000)
     rows = tab.locator(".board tbody tr").all_inner_texts()
+    said = load(other_folder).caption(tmp_path / "a.png").text
+    assert said.capitalize() + "." in rows[0] and rows[0] != rows[1]
     assert len(rows) == 3 and "Cannot read notes.jpg: it is not a picture" in rows[2]
     assert tab.locator(".board tbody b").count() == 0
     assert tab.locator(".count").inner_text() == "3 of 3 done"

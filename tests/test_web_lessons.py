@@ -17,6 +17,7 @@ from captioner.vocabulary import Vocabulary  # noqa: E402
 from captioner.walk import walk  # noqa: E402
 from captioner.web.lessons import (  # noqa: E402
     PARTS,
+    SUM,
     VECTORS,
     doubt_value,
     trial_value,
@@ -95,7 +96,7 @@ def test_the_numbers_are_those_of_the_walk_and_add_up(tiny_model):
     "settings, told",
     [
         ({}, "A gate lets in "),
-        ({"attention": "hard"}, "It takes the cell with the most attention alone. A gate lets in "),
+        ({"attention": "hard"}, "A gate lets in "),
         ({"attention": "adaptive"}, "it may look away"),
         (
             {"attention": "multihead", "decoder": "transformer"},
@@ -112,3 +113,26 @@ def test_what_became_of_the_sum_is_told_as_it_was(settings, told):
     assert ("the sum" in [line["name"] for line in value["vectors"]]) == (
         "heads" not in told and "Each head" not in told
     )
+
+
+def test_hard_attention_sums_one_cell_and_says_so():
+    torch.manual_seed(0)
+    model = new_model(replace(TINY, attention="hard"), Vocabulary(WORDS), pretrained=False)
+    found = walk(model, photo(80, 60), ["a", "red", "dog"], 2)
+    value = walk_value(found)
+    assert value["sum"] == (
+        "The brightest cell alone is taken when it captions; in training one is drawn."
+    )
+    cell, total, _ = value["vectors"]
+    row, column = np.unravel_index(found.alpha.argmax(), found.alpha.shape)
+    assert cell["name"] == f"100 % of cell ({row + 1}, {column + 1})"
+    assert total["values"] == pytest.approx(cell["values"], abs=1e-5)
+    assert max(value["shares"][0]) < 1  # of which the table above tells
+
+
+def test_one_cell_with_all_the_attention_is_not_drawn(tiny_model):
+    found = walk(tiny_model, photo(80, 60), ["a"], 0)
+    assert walk_value(found)["sum"] == SUM
+    sharp = np.zeros_like(found.alpha)
+    sharp[0, 0] = 1
+    assert walk_value(replace(found, alpha=sharp, selection=sharp))["sum"] == SUM

@@ -6,13 +6,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from browsing import photo
+from browsing import made_caption, photo
 from PIL import Image
 
 gr = pytest.importorskip("gradio")
 
 from captioner.web.answers import Answers  # noqa: E402
-from captioner.web.many import as_csv, caption_many  # noqa: E402
+from captioner.web.inputs import Choice  # noqa: E402
+from captioner.web.many import add_many, as_csv, caption_many  # noqa: E402
 
 
 def files_in(folder, names):
@@ -25,7 +26,7 @@ def test_each_picture_gets_a_row_and_a_bad_one_its_reason(tiny_model, tmp_path):
     files = files_in(tmp_path, ["a.png", "b.png", "c.png"])
     (tmp_path / "1.png").write_text("no picture")
     steps = []
-    for table, as_table, as_zip in caption_many(Answers({"one": tiny_model}), files):
+    for table, as_table, as_zip in caption_many(Answers({"one": tiny_model}), files, "one"):
         steps.append((table["done"], table["total"], len(table["rows"])))
         if as_zip.visible:
             text = Path(as_table.value["path"]).read_bytes().decode("utf-8-sig")
@@ -49,8 +50,35 @@ def test_each_picture_gets_a_row_and_a_bad_one_its_reason(tiny_model, tmp_path):
 def test_no_files_give_no_table(tiny_model, monkeypatch):
     told = []
     monkeypatch.setattr(gr, "Info", told.append)
-    ((table, *_),) = caption_many(Answers({"one": tiny_model}), [])
+    ((table, *_),) = caption_many(Answers({"one": tiny_model}), [], "one")
     assert table is None and told == ["Choose some pictures first."]
+
+
+def test_the_model_that_is_chosen_captions_them(tiny_model, tmp_path):
+    class Other:
+        def caption(self, image):
+            return made_caption(image, ["two", "dogs"])
+
+    answers = Answers({"one": tiny_model, "other": Other()})
+    *_, (table, _, _) = caption_many(answers, files_in(tmp_path, ["a.png"]), "other")
+    assert table["rows"][0]["caption"] == "Two dogs."
+
+
+@pytest.mark.parametrize("name", ["x", None, ["one", "one"], [], {}])
+def test_a_model_that_is_not_here_is_told(tiny_model, tmp_path, name):
+    files = files_in(tmp_path, ["a.png"])
+    with pytest.raises(gr.Error, match="there is no model"):
+        next(caption_many(Answers({"one": tiny_model}), files, name))
+
+
+def test_the_models_are_offered_where_there_are_several(tiny_model):
+    for names in (["one"], ["one", "two"]):
+        with gr.Blocks() as page:
+            add_many(Answers(dict.fromkeys(names, tiny_model)))
+        (choice,) = [each for each in page.blocks.values() if isinstance(each, Choice)]
+        assert [name for name, _ in choice.choices] == names
+        assert choice.value == "one" and choice.visible == (len(names) > 1)
+        assert choice.preprocess("anything") == "anything"
 
 
 def test_no_spreadsheet_takes_a_file_name_for_a_formula():
@@ -63,7 +91,7 @@ def test_no_spreadsheet_takes_a_file_name_for_a_formula():
 
 def test_a_hostile_file_name_stays_a_name_in_the_zip(tiny_model, tmp_path):
     files = files_in(tmp_path, ["../../etc/x.png", "a/b.png", "<b>" + "n" * 300 + ".png"])
-    for _, _, as_zip in caption_many(Answers({"one": tiny_model}), files):
+    for _, _, as_zip in caption_many(Answers({"one": tiny_model}), files, "one"):
         if as_zip.visible:
             names = zipfile.ZipFile(as_zip.value["path"]).namelist()
     assert names[:2] == ["maps/01-x.jpg", "maps/02-b.jpg"]

@@ -27,6 +27,14 @@ def test_a_card_is_read_without_the_hubs_settings(tmp_path):
     assert read_card(tmp_path) == "# Mine\n\n---\nEnd"
 
 
+def test_programs_are_told_which_of_several_models_answers():
+    pytest.importorskip("gradio")
+    from captioner.web.about import reading
+
+    assert "and its map.\n" in reading(["one"])
+    assert "and its map, by the first of the models here: &lt;b>.\n" in reading(["<b>", "two"])
+
+
 def test_someone_elses_card_calls_no_other_server():
     pytest.importorskip("gradio")
     from captioner.web.about import harmless

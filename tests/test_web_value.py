@@ -115,7 +115,8 @@ def test_a_word_that_the_model_does_not_know_has_no_percent():
 
 
 @pytest.mark.parametrize("folder, names, suffix", [
-    ("styles", ["page", "table", *STYLES], ".css"), ("scripts", ["page", "table", *SCRIPTS], ".js"),
+    ("styles", ["page", "table", *STYLES], ".css"),
+    ("scripts", ["page", "table", "turns", *SCRIPTS], ".js"),
 ])  # fmt: skip
 def test_no_file_of_the_page_is_left_out_and_gradio_can_read_all(folder, names, suffix):
     text = joined(folder, names, suffix)

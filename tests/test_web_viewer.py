@@ -102,6 +102,24 @@ def test_the_same_word_is_chosen_in_every_panel(made_viewers):
     assert viewer.locator("[aria-checked=true]").all_inner_texts() == ["grass", "brown"]
 
 
+def test_compared_pictures_stand_side_by_side_and_on_a_phone_one_under_the_other(made_viewers):
+    tops = made_viewers.locator("#compared .top")
+
+    def boxes(part):
+        return [tops.nth(i).locator(part).bounding_box() for i in range(2)]
+
+    captions, pictures = boxes(".model"), boxes(".frame")
+    assert captions[0]["height"] < captions[1]["height"]  # whatever stands above them
+    assert pictures[0]["y"] == pytest.approx(pictures[1]["y"], abs=1)
+    assert pictures[1]["x"] >= pictures[0]["x"] + pictures[0]["width"]
+    size = made_viewers.viewport_size
+    made_viewers.set_viewport_size({"width": 390, "height": 844})
+    pictures = boxes(".frame")
+    made_viewers.set_viewport_size(size)
+    assert pictures[0]["x"] == pictures[1]["x"] and min(p["width"] for p in pictures) > 300
+    assert pictures[1]["y"] > pictures[0]["y"] + pictures[0]["height"]
+
+
 def test_a_question_without_an_answer_is_told_in_the_page(made_viewers):
     # This page has no server functions at all: the worst that can happen to a question.
     viewer = made_viewers.locator("#pad")

@@ -9,15 +9,20 @@ from captioner.web.models import LoadedModel
 READING = """## How to read it
 
 Before each word the model looks at the picture: it spreads 100 % of its attention over a grid of
-cells, and the light is that attention. One scale serves all words of a caption, so a map that is
-flat looks flat. The bar under a word says how sure the model was of it.
+cells, and the light is that attention. A line runs around the places with more than half of the
+strongest light, for on what is dark the light alone is hard to see. One scale serves all words of
+a caption, so a map that is flat looks flat, and has no line. The bar under a word says how sure the
+model was of it; below 50 % the word is underlined with dots.
+
+A map is made before its word is chosen. Put another word in its place, and the map stays as it is:
+only the words after it get new ones.
 
 Attention is a hint at what the model used, not a proof. *Is it true?* puts it to the test: it hides
 what the word looked at and reads how likely the word still is.
 
 ## For programs
 
-`/caption` takes a picture and gives the caption, the probability of each word and its map:
+`/caption` takes a picture and gives the caption, the probability of each word and its map{who}.
 
 ```python
 from gradio_client import Client, handle_file
@@ -31,11 +36,17 @@ Assistants can use the same as a tool over MCP, where the server has it: `ADDRES
 def add_about(models: dict[str, LoadedModel]) -> None:
     """Lays out the tab."""
     with gr.Column(elem_id="about"):
-        gr.Markdown(READING)
+        gr.Markdown(reading(list(models)))
         for name, model in models.items():
             if len(models) > 1:
                 gr.Markdown(f"## {harmless(name)}")
             gr.Markdown(harmless(model.card) or "This model has no card.")
+
+
+def reading(names: list[str]) -> str:
+    """How to read the page, and which of its models programs ask."""
+    who = f", by the first of the models here: {harmless(names[0])}" if len(names) > 1 else ""
+    return READING.replace("{who}", who)
 
 
 def harmless(markdown: str) -> str:

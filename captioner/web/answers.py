@@ -32,6 +32,7 @@ from captioner.web.questions import (
 from captioner.web.turns import Busy, Turns
 from captioner.web.uploads import Pictures, open_upload
 from captioner.web.viewer import as_text, caption_values, error_value, viewer_value
+from captioner.web.wording import HARD
 
 if TYPE_CHECKING:
     from captioner.model import Captioner
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 # Answers that are given again without a model.
 KEPT = 32
 
+NO_PICTURE = error_value(
+    "There is no picture yet", "choose a picture first: one of your own, or one of the examples"
+)
 OWN_WORDS = "Your words, read by the model: how likely it found each, and where it looked."
 
 
@@ -89,11 +93,15 @@ class Answers:
         except (CaptionerError, ValueError) as error:
             return _wrong(error)
 
+    def press(self, path: str | None, beam_size: Any, longest: Any, names: Any) -> dict:
+        """The same for a visitor who asks for it; without a picture, what to do first."""
+        return self.caption(path, beam_size, longest, names) or NO_PICTURE
+
     def explain(self, path: str | None, text: Any, names: Any) -> dict:
         """What the viewer shows for a visitor's own caption of a picture."""
+        if path is None:
+            return NO_PICTURE
         try:
-            if path is None:
-                raise CaptionerError("choose a picture first")
             text, names = read_own_words(text), read_names(names, list(self.models))
             options = DecodingOptions()
             return self._shown(
@@ -124,7 +132,9 @@ class Answers:
             if (answer := self._find(key)) is not None:
                 return answer
             image = open_upload(path)
-            answer = viewer_value(image, ask(image), name=Path(path).name, **about)
+            answer = viewer_value(
+                image, ask(image), remarks=self._remarks, name=Path(path).name, **about
+            )
             with self._lock:
                 self._kept[key] = answer
                 while len(self._kept) > KEPT:
@@ -142,6 +152,10 @@ class Answers:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
+
+    @property
+    def _remarks(self) -> dict[str, str]:
+        return {n: HARD for n, model in self.models.items() if model.config.attention == "hard"}
 
     # --- Questions about a word -------------------------------------------------------------
 

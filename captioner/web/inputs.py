@@ -15,6 +15,16 @@ class Amount(gr.Slider):
         return payload
 
 
+class Choice(gr.Radio):
+    """Circles of which one is chosen, whose name comes as it was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """Gives the name as it came."""
+        return payload
+
+
 class Choices(gr.CheckboxGroup):
     """Boxes to tick, whose names come as they were sent."""
 

@@ -8,11 +8,13 @@ from captioner.doubt import Doubt, Trial
 from captioner.errors import counted
 from captioner.report import sentence
 from captioner.walk import Walk
-from captioner.web.wording import percent
+from captioner.web.wording import HARD, percent
 
 # Cells whose vectors are shown, and numbers of each.
 VECTORS = 3
 PARTS = 5
+
+SUM = "Then it adds up what is in the cells, each as much as it was attended to."
 
 
 def doubt_value(found: Doubt) -> dict[str, Any]:
@@ -74,14 +76,15 @@ def walk_value(walk: Walk) -> dict[str, Any]:
     """The numbers of the last layer, in which each head has energies and shares of its own."""
     rows, columns, size = walk.annotations.shape
     vectors = walk.annotations.reshape(-1, size)
-    brightest = np.argsort(-walk.alpha, axis=None, kind="stable")[:VECTORS]
+    weights = walk.selection.ravel()
+    summed = [cell for cell in np.argsort(-weights, kind="stable")[:VECTORS] if weights[cell] > 0]
     lines = [
         {
-            "name": f"{percent(float(walk.alpha.flat[cell]))} of cell "
+            "name": f"{percent(float(weights[cell]))} of cell "
             f"({cell // columns + 1}, {cell % columns + 1})",
             "values": _rounded(vectors[cell][:PARTS]),
         }
-        for cell in brightest.tolist()
+        for cell in summed
     ]
     if walk.plain:
         lines.append({"name": "the sum", "values": _rounded(walk.weighted_sum[:PARTS])})
@@ -92,6 +95,7 @@ def walk_value(walk: Walk) -> dict[str, Any]:
         "before": list(walk.before),
         "size": size,
         "columns": columns,
+        "sum": HARD if _takes_one(walk) else SUM,
         "energies": [_rounded(head.ravel()) for head in walk.energies[-1]],
         "shares": [_rounded(head.ravel()) for head in walk.heads[-1]],
         "vectors": lines,
@@ -103,13 +107,13 @@ def walk_value(walk: Walk) -> dict[str, Any]:
     }
 
 
+def _takes_one(walk: Walk) -> bool:
+    """Whether one cell has all the weight though it has not all the attention."""
+    return walk.selection.max() == 1 and walk.alpha.max() < 1
+
+
 def _gate(walk: Walk) -> str:
-    if not walk.plain:
-        sums = "Each head sums values that it makes of the cells itself. "
-    elif walk.selection.max() == 1:
-        sums = "It takes the cell with the most attention alone. "
-    else:
-        sums = ""
+    sums = "" if walk.plain else "Each head sums values that it makes of the cells itself. "
     if walk.gate is None:
         return f"{sums}All of it goes to the decoder."
     if walk.sentinel:

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
@@ -17,9 +17,14 @@ from captioner.errors import CaptionerError, ImageError
 from captioner.report import sentence
 from captioner.visual import sheet
 from captioner.web.answers import Answers
+from captioner.web.inputs import Choice
+from captioner.web.questions import read_names
 from captioner.web.uploads import MOST_FILES, UploadedFiles, open_upload
 from captioner.web.viewer import as_text, joined
 from captioner.web.wording import percent
+
+if TYPE_CHECKING:
+    from captioner.model import Captioner
 
 THUMBNAIL = 144  # pixels, its longer side; it is shown at half of that
 CSV_ENCODING = "utf-8-sig"  # spreadsheets take a file without the mark for Latin letters
@@ -54,18 +59,22 @@ def add_many(answers: Answers) -> None:
         f"Choose up to {MOST_FILES} pictures: each gets a caption, and a sheet of its maps."
     )
     files = UploadedFiles(label="Pictures", file_count="multiple", elem_id="files", height=200)
+    models = list(answers.models)
+    name = Choice(
+        models, value=models[0], label="Model", visible=len(models) > 1, elem_id="many-model"
+    )
     start = gr.Button("Caption all of them", variant="primary")
     table = CaptionTable(elem_id="table")
     with gr.Row():
         as_csv = gr.DownloadButton("Save the captions (CSV)", visible=False)
         as_zip = gr.DownloadButton("Save captions and maps (ZIP)", visible=False)
 
-    def caption_all(files: list[tuple[str, str]]) -> Iterator[tuple]:
-        yield from caption_many(answers, files)
+    def caption_all(files: list[tuple[str, str]], name: Any) -> Iterator[tuple]:
+        yield from caption_many(answers, files, name)
 
     start.click(
         caption_all,
-        files,
+        [files, name],
         [table, as_csv, as_zip],
         concurrency_limit=None,
         show_progress="hidden",
@@ -74,15 +83,21 @@ def add_many(answers: Answers) -> None:
     )
 
 
-def caption_many(answers: Answers, files: list[tuple[str, str]]) -> Iterator[tuple]:
+def caption_many(answers: Answers, files: list[tuple[str, str]], name: Any) -> Iterator[tuple]:
     """Captions uploaded files one by one.
 
     Args:
         files: the path and the visitor's own name of each.
+        name: of the model.
 
     Yields:
         What the table shows, and what the two buttons give: at the end their files.
     """
+    try:
+        (name,) = read_names([name], list(answers.models))
+    except CaptionerError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    model = answers.models[name]
     if not files:
         gr.Info("Choose some pictures first.")
         yield None, _hidden(), _hidden()
@@ -91,12 +106,12 @@ def caption_many(answers: Answers, files: list[tuple[str, str]]) -> Iterator[tup
     with TemporaryDirectory() as folder:
         zipped = Path(folder, "captions.zip")
         with zipfile.ZipFile(zipped, "w") as archive:
-            for number, (path, name) in enumerate(files, 1):
+            for number, (path, file) in enumerate(files, 1):
                 yield _shown(rows, len(files)), _hidden(), _hidden()
-                row, maps = _row(answers, path, name)
+                row, maps = _row(answers, model, path, file)
                 rows.append(row)
                 if maps:
-                    archive.writestr(f"maps/{number:02}-{Path(name).stem[:80]}.jpg", maps)
+                    archive.writestr(f"maps/{number:02}-{Path(file).stem[:80]}.jpg", maps)
             table = as_csv(rows)
             archive.writestr("captions.csv", table.encode(CSV_ENCODING))
         written = Path(folder, "captions.csv")
@@ -123,9 +138,8 @@ def as_csv(rows: list[dict]) -> str:
     return text.getvalue()
 
 
-def _row(answers: Answers, path: str, name: str) -> tuple[dict, bytes]:
+def _row(answers: Answers, model: "Captioner", path: str, name: str) -> tuple[dict, bytes]:
     """One row, and the sheet of the picture's maps; without a sheet where something is wrong."""
-    model = next(iter(answers.models.values()))
 
     def caption() -> tuple[Caption, str, bytes]:
         image = open_upload(path)

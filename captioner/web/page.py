@@ -34,17 +34,10 @@ INTRODUCTION = """# Show, attend and tell
 Choose a picture: a small neural network describes it in one sentence, and shows where it looked \
 for every word."""
 
-# In the browser, before the server is asked: what waits for its turn is busy too.
-BUSY = "(picture) => picture ? { busy: true } : null"
-# Numbers what is asked, in place of the last input: the viewer drops all answers but the newest.
-NUMBERED = """(...sent) => {{
-  sent[{last}] = globalThis.captionerTurn = (globalThis.captionerTurn ?? 0) + 1;
-  return sent.slice(0, {last} + 1);
-}}"""
-FAILED = """() => ({
-  title: "No answer from the server",
-  error: "It may be busy with other pictures: press the button to try again.",
-})"""
+# In the browser, see turns.js.
+BEGUN = "(picture) => captionerTurns.begin(picture)"
+NUMBERED = "(...sent) => captionerTurns.ask(sent, {last})"
+SETTLED = "(shown) => captionerTurns.settle(shown)"
 
 
 def build_page(models: Mapping[str, LoadedModel], assets: Path) -> gr.Blocks:
@@ -91,12 +84,10 @@ def _add_one_picture(answers: Answers, assets: Path) -> None:
             with gr.Accordion("Explain your own words", open=False, elem_id="own"):
                 text, explain = _add_own_words()
     turn = Amount(visible=False)
-    _tie(
-        answers.caption,
-        [picture.change, again.click, names.input, beam_size.release, longest.release],
-        [picture, beam_size, longest, names, turn],
-        viewer,
-    )
+    inputs = [picture, beam_size, longest, names, turn]
+    changed = [picture.change, names.input, beam_size.release, longest.release]
+    _tie(answers.caption, changed, inputs, viewer)
+    _tie(answers.press, [again.click], inputs, viewer)
     _tie(answers.explain, [explain.click, text.submit], [picture, text, names, turn], viewer)
     offer_caption(answers, picture, beam_size)
 
@@ -179,8 +170,8 @@ def _add_own_words() -> tuple[gr.Textbox, gr.Button]:
 
 
 def _tie(answer: Callable, triggers: list, inputs: list, viewer: AttentionViewer) -> None:
-    gr.on(triggers, None, inputs[0], viewer, js=BUSY)
-    gr.on(
+    gr.on(triggers, None, inputs[0], viewer, js=BEGUN)
+    asked = gr.on(
         triggers,
         numbered(answer),
         inputs,
@@ -191,7 +182,9 @@ def _tie(answer: Callable, triggers: list, inputs: list, viewer: AttentionViewer
         # Private too, but a name that is taken would be taken from the public endpoint.
         api_name=f"page_{answer.__name__}",
         **EVENT,
-    ).failure(None, None, viewer, js=FAILED)
+    )
+    for settled in (asked.then, asked.failure):
+        settled(None, viewer, viewer, js=SETTLED)
 
 
 def numbered(answer: Callable) -> Callable:

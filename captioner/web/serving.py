@@ -54,7 +54,7 @@ def serve(models: Mapping[str, LoadedModel], *, host: str, port: int, assets: Pa
             footer_links=[],
             theme=theme(),
             css=joined("styles", ["page"], ".css") + thumbnails(assets),
-            js=joined("scripts", ["page"], ".js"),
+            js=joined("scripts", ["turns", "page"], ".js"),
         )
     except OSError as error:
         raise CaptionerError(

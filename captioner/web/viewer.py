@@ -25,7 +25,7 @@ JPEG_QUALITY = 85
 
 _HERE = Path(__file__).parent
 # Gradio runs one text: the files are plain scripts that share their names, joined in this order.
-SCRIPTS = "light words parts panel steering sheets truth numbers viewer".split()
+SCRIPTS = "light words parts legend panel steering sheets truth numbers viewer".split()
 STYLES = "viewer panel sections".split()
 
 
@@ -70,12 +70,18 @@ def joined(folder: str, names: Sequence[str], suffix: str) -> str:
     return "\n".join((_HERE / folder / (n + suffix)).read_text(encoding="utf-8") for n in names)
 
 
-def viewer_value(image: Image.Image, captions: Mapping[str, Caption], **about: Any) -> dict:
+def viewer_value(
+    image: Image.Image,
+    captions: Mapping[str, Caption],
+    remarks: Mapping[str, str] | None = None,
+    **about: Any,
+) -> dict:
     """All that the viewer needs of a captioned picture, ready for JSON.
 
     Args:
         image: the upright original, from `load_image`.
         captions: of that picture, by the name of the model; alternatives are sent with them.
+        remarks: by the name of the model, what is added to what is said of each of its words.
         about: the `id` that questions about the picture carry, its `name`, a `note` above it.
     """
     ratio = min(1, LONGEST_SIDE / max(image.size))
@@ -86,7 +92,10 @@ def viewer_value(image: Image.Image, captions: Mapping[str, Caption], **about: A
     return {
         "picture": "data:image/jpeg;base64," + as_text(buffer.getvalue()),
         "size": list(size),
-        "panels": [_panel_value(name, each, size) for name, each in captions.items()],
+        "panels": [
+            {**_panel_value(name, each, size), "remark": (remarks or {}).get(name, "")}
+            for name, each in captions.items()
+        ],
         **about,
     }
 

@@ -13,6 +13,9 @@ EVERYWHERE = 0.4
 # Most words let in nearly all of what was seen: only a gate below this says something of its word.
 OPEN_GATE = 0.9
 
+# What hard attention does, which no map shows.
+HARD = "The brightest cell alone is taken when it captions; in training one is drawn."
+
 PLACES = (
     ("top left", "top", "top right"),
     ("middle left", "centre", "middle right"),

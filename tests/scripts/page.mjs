@@ -1,7 +1,7 @@
 // As much of a page as the viewer needs: nodes without layout, and a server that the test answers for.
 import { source } from "./load.mjs";
 
-const SCRIPTS = "light words parts panel steering sheets truth numbers viewer"; // as in viewer.py
+const SCRIPTS = "light words parts legend panel steering sheets truth numbers viewer"; // as in viewer.py
 
 class Element {
   constructor(document, tag) {
@@ -93,7 +93,7 @@ export function openViewer(server = {}, decode = () => Promise.resolve()) {
     ImageData: class { constructor(data, width, height) { Object.assign(this, { data, width, height }); } },
   };
   const names = "element server document props watch matchMedia Image ImageData".split(" ");
-  const run = new Function(...names, `${source(SCRIPTS)}\nreturn { view, play, pause };`);
+  const run = new Function(...names, `${source(SCRIPTS)}\nreturn { view, play, pause, setCaptions };`);
   const scripts = run(...names.map((name) => given[name]));
   const show = (value) => {
     given.props.value = value;

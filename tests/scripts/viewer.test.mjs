@@ -51,6 +51,30 @@ test("a question that runs says so at the button that asked it, and at no other"
   assert.ok(!panel.top.textContent.includes("working …"));
 });
 
+test("what was wrong with an old question never stands in place of what is wrong with a newer one", async () => {
+  const { asked, ask } = answeredByHand();
+  const { panel, root } = await opened({ go_on: ask, doubt: ask });
+  const told = root.querySelector(".told");
+  const press = () => {
+    buttonOf(panel.top, "x").click();
+    buttonOf(panel.bottom, "Hide where").click();
+  };
+  const answer = async (which, error) => {
+    asked[which].answer({ error });
+    await turnOfEvents();
+  };
+  press();
+  await answer(1, "New.");
+  await answer(0, "Old.");
+  assert.deepEqual([panel.notice.textContent, told.textContent], ["New.", "New."]);
+  press();
+  assert.equal(panel.notice.textContent, "");
+  await answer(2, "Old."); // nothing newer is told yet
+  assert.equal(panel.notice.textContent, "Old.");
+  await answer(3, "New.");
+  assert.equal(panel.notice.textContent, "New.");
+});
+
 test("an answer to what was asked before the last press is dropped", async () => {
   const { root, show, view } = openViewer();
   globalThis.captionerTurn = 2;
@@ -64,6 +88,17 @@ test("an answer to what was asked before the last press is dropped", async () =>
   assert.equal(view.panels[0].heading.textContent, "a new one.");
   await show({ empty: true, turn: 2 });
   assert.equal(root.dataset.state, "empty");
+});
+
+test("every answer that comes is noted, also one that is dropped", async () => {
+  const { show } = openViewer();
+  const noted = [];
+  globalThis.captionerTurn = 2;
+  globalThis.captionerTurns = { note: (value) => noted.push(value?.turn) };
+  await show(valueOf(["a new one"], { turn: 2 }));
+  await show(valueOf(["an old one"], { turn: 1 }));
+  delete globalThis.captionerTurns;
+  assert.deepEqual(noted, [2, 1]);
 });
 
 test("a picture that can't be decoded is told", async () => {
@@ -98,6 +133,59 @@ test("the offered words stay the same buttons while their word does", async () =
   assert.equal(buttonOf(panel.top, "x"), before);
   view.pin(panel, 1);
   assert.notEqual(buttonOf(panel.top, "x"), before);
+});
+
+test("the legend tells of the marks that there are, and of the maps of the style", async () => {
+  const { panel, root, setCaptions } = await opened();
+  const legend = () => panel.top.querySelector(".legend").textContent.trim();
+  const light = "The light, and the line around the brightest of it, show where it looked just " +
+    "before it said the word.";
+  assert.equal(legend(), light); // all words are as likely as not
+  buttonOf(root, "Heatmap").click();
+  assert.ok(legend().startsWith("The colours show where it looked just before it said the word"));
+  buttonOf(root, "Spotlight").click();
+  const [own] = [captionOf("a dog")];
+  own.words[1].probability = 0.49;
+  setCaptions(panel, [own]);
+  assert.equal(legend(), `${light} Dotted: less than 50 % sure.`);
+  const [, dog] = panel.words.children.map((chip) => chip.children[0]);
+  assert.ok(dog.classList.contains("unsure"));
+  assert.equal(dog.getAttribute("title"), "less than 50 % sure");
+  own.words[1].known = false;
+  setCaptions(panel, [own]);
+  assert.equal(legend(), `${light} Wavy ?: not known to the model.`);
+});
+
+test("in a comparison the maps are explained once, and each panel names its model twice", async () => {
+  const { view, show } = openViewer();
+  const value = valueOf(["a dog"]);
+  const other = { ...value.panels[0], model: "hard" };
+  await show({ ...value, panels: [value.panels[0], other] });
+  const legends = view.panels.map((panel) => panel.top.querySelector(".legend").textContent);
+  assert.ok(legends[0] && !legends[1]);
+  const names = (part) => view.panels.map((panel) => panel[part].querySelector(".model").textContent);
+  assert.deepEqual([names("top"), names("bottom")], [["soft", "hard"], ["soft", "hard"]]);
+});
+
+test("what is remarked on a model stands after every word of it", async () => {
+  const { view, show } = openViewer();
+  const value = valueOf(["a dog"]);
+  await show({ ...value, panels: [{ ...value.panels[0], remark: "It draws." }] });
+  const [panel] = view.panels;
+  assert.equal(panel.status.textContent, "Word 1: a. It draws.");
+  view.preview(panel, 1);
+  assert.equal(panel.status.textContent, "Word 2: dog. It draws.");
+  panel.canvas.fire("keydown", { key: "ArrowLeft" });
+  assert.ok(!panel.status.textContent.includes("It draws."));
+  panel.canvas.fire("keydown", { key: "Escape" });
+  assert.equal(panel.status.textContent, "Word 2: dog. It draws.");
+});
+
+test("a word in another's place is said to leave that map as it is", async () => {
+  const { panel } = await opened();
+  const said = panel.top.querySelector(".label").textContent;
+  assert.ok(said.includes("Instead of “a” it also considered (press one: it writes on)."));
+  assert.ok(said.includes("The words after it get new maps; its own stays"));
 });
 
 test("the controls are there as soon as a caption with words is chosen", async () => {

@@ -95,8 +95,8 @@ function litColours(strength) {
   return table;
 }
 
-// A line around the brightest half of the light: white inside, black outside, so that it can be seen
-// on anything; where the light is faint the line is too.
+// A line around the brightest half of the light: white inside and black outside, so that it can be
+// seen on anything; where the light is faint the line is too.
 function drawOutline(data, light, strength, [width, height]) {
   let most = 0;
   for (let i = 0; i < light.length; i++) if (light[i] > most) most = light[i];

@@ -11,8 +11,11 @@ function makePanel(view) {
     pinned: 0,
     shown: 0,
     pointed: null, // the cell that is pointed at
-    asked: {}, // how often the server was asked, by the kind of question
+    turn: 0, // the number of the last question to the server
+    asked: {}, // that of the last question of each kind
+    noticed: 0, // that of the question that the notice is about
     model: make("p", { class: "model" }),
+    again: make("p", { class: "model" }), // the model, above what is under the controls
     heading: make("h2", { class: "caption" }),
     note: make("p", { class: "note" }),
     canvas: make("canvas", {
@@ -30,23 +33,30 @@ function makePanel(view) {
       () => flash(copy, "Copying was not allowed"),
     ),
   );
-  const steering = makeSteering(panel);
-  panel.sections = [
-    steering, makeCaptions(panel), makeAllWords(panel), makeHeads(panel), makeTruth(panel),
+  const [legend, steering] = [makeLegend(panel), makeSteering(panel)];
+  const sections = [
+    makeCaptions(panel), makeAllWords(panel), makeHeads(panel), makeTruth(panel),
     makeNumbers(panel), makeSaving(panel),
   ];
+  panel.sections = [legend, steering, ...sections];
   panel.top = make("section", { class: "top" },
-    panel.model,
-    make("div", { class: "head" }, panel.heading, copy),
-    panel.note,
-    make("div", { class: "frame" }, panel.canvas, panel.cell, panel.badge),
-    panel.words,
-    panel.status,
-    panel.notice,
-    steering.node,
+    make("div", { class: "above" },
+      panel.model,
+      make("div", { class: "head" }, panel.heading, copy),
+      panel.note,
+    ),
+    make("div", { class: "below" },
+      make("div", { class: "frame" }, panel.canvas, panel.cell, panel.badge),
+      panel.words,
+      panel.status,
+      legend.node,
+      panel.notice,
+      steering.node,
+    ),
   );
   panel.bottom = make("section", { class: "bottom" },
-    ...panel.sections.slice(1).map((section) => section.node),
+    panel.again,
+    ...sections.map((section) => section.node),
   );
   listenToWords(panel);
   listenToPicture(panel);
@@ -61,8 +71,10 @@ function tell(panel, what) {
 function setPanel(panel, value) {
   const several = panel.view.value.panels.length > 1;
   panel.value = value;
-  panel.model.textContent = value.model;
-  panel.model.hidden = !several;
+  for (const name of [panel.model, panel.again]) {
+    name.textContent = value.model;
+    name.hidden = !several;
+  }
   panel.top.setAttribute("aria-label", several ? `Caption by ${value.model}` : "Caption");
   panel.note.textContent = panel.view.value.note ?? "";
   setCaptions(panel, value.captions);
@@ -96,7 +108,10 @@ function makeChip(panel, word, index) {
   const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("span", {}));
   bar.firstChild.style.width = `${word.known ? 100 * word.probability : 0}%`;
   const text = make("span", { class: "text" }, word.text);
-  text.classList.toggle("unsure", word.probability < 0.5);
+  if (isUnsure(word)) {
+    text.classList.add("unsure");
+    text.setAttribute("title", UNSURE);
+  }
   const chip = makeButton("", () => panel.view.pin(panel, index), { role: "radio" });
   chip.classList.toggle("locked", index < panel.caption.locked);
   chip.classList.toggle("unknown", !word.known);
@@ -125,10 +140,16 @@ function showWord(panel, index) {
   [...panel.words.children].forEach((chip, i) => chip.classList.toggle("shown", i === index));
   panel.badge.hidden = !word;
   panel.badge.textContent = word ? `${word.text} ${word.percent}` : "";
-  panel.status.textContent = word ? word.status : "";
+  panel.status.textContent = statusOf(panel);
   const label = word ? `Where it looked for “${word.text}”` : panel.caption.text;
   panel.canvas.setAttribute("aria-label", `${label}. Arrow keys point at the picture.`);
   drawPanel(panel);
+}
+
+// What is said of the word that is shown.
+function statusOf(panel) {
+  const word = panel.caption.words[panel.shown];
+  return word ? [word.status, panel.value.remark].filter(Boolean).join(" ") : "";
 }
 
 function drawPanel(panel) {
@@ -216,7 +237,7 @@ function pointAt(panel, cell) {
   if (!cell || !chips.length) {
     for (const chip of chips) chip.style.removeProperty("--tint");
     panel.words.classList.remove("tinted");
-    panel.status.textContent = panel.caption.words[panel.shown]?.status ?? "";
+    panel.status.textContent = statusOf(panel);
     return;
   }
   const values = attentionAt(panel.maps, panel.value.grid, ...cell);

@@ -1,5 +1,7 @@
 // All words at once, and saving: a sheet and an animation of them, and the numbers as JSON.
 
+const TILE = 120; // about as wide as a tile: a picture that the browser makes smaller loses its line
+
 function makeAllWords(panel) {
   const { fold, body } = makeFold("All words at once", "all", draw);
   let tiles = [];
@@ -7,7 +9,9 @@ function makeAllWords(panel) {
     tiles.forEach((tile, i) => tile.setAttribute("aria-pressed", i === panel.pinned));
   function draw() {
     if (!fold.open || !panel.caption) return;
-    const size = sheetPlan(0, panel.view.value.size, 200).size;
+    const [width, height] = panel.view.value.size;
+    const side = TILE * Math.max(1, height / width) * (globalThis.devicePixelRatio ?? 1);
+    const { size } = sheetPlan(0, [width, height], side);
     const pixels = pixelsOf(panel.view.picture, size);
     if (tiles.length !== panel.caption.words.length) {
       tiles = panel.caption.words.map((_, i) =>

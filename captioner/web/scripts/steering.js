@@ -32,7 +32,8 @@ function makeSteering(panel) {
       // Buttons that are made anew would lose the focus, and what a running question says on them.
       if (!word || word === offered) return;
       offered = word;
-      label.textContent = `Instead of “${word.text}” it also considered (press one: it writes on)`;
+      label.textContent = `Instead of “${word.text}” it also considered (press one: it writes on). ` +
+        "The words after it get new maps; its own stays, as the model looked before it chose.";
       others.replaceChildren(
         ...word.alternatives.map((other) =>
           makeAsker(`${other.text} ${other.percent}`, () => goOn(panel, other.text)),

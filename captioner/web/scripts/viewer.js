@@ -59,7 +59,7 @@ async function ask(name, panel, more) {
   };
   const [value, caption] = [view.value, panel.caption];
   // The newest question of its kind counts, whichever is answered first.
-  const turn = (panel.asked[name] = (panel.asked[name] ?? 0) + 1);
+  const turn = (panel.asked[name] = panel.turn += 1);
   panel.notice.textContent = "";
   let answer;
   try {
@@ -71,6 +71,9 @@ async function ask(name, panel, more) {
   const late = turn !== panel.asked[name];
   if (late || value !== view.value || caption !== panel.caption) return null;
   if (!answer.error) return answer;
+  // One place tells what is wrong with questions of all kinds: there, too, the newest stays.
+  if (turn < panel.noticed) return null;
+  panel.noticed = turn;
   panel.notice.textContent = answer.error;
   view.say(answer.error);
   return null;
@@ -144,6 +147,7 @@ const UNSHOWN = "Your browser can't show the picture that came with the answer: 
 
 async function update() {
   const next = props.value;
+  globalThis.captionerTurns?.note(next);
   // It answers what was asked before the last press or picture: that is still to come (page.py).
   if (next?.turn < globalThis.captionerTurn) return;
   const turn = ++latest;
@@ -182,6 +186,7 @@ function fail(title, message) {
 }
 
 function enter(state) {
+  const height = root.offsetHeight;
   root.dataset.state = state;
   hint.textContent = HINTS[state] ?? "";
   if (state === "busy") view.say(HINTS.busy);
@@ -190,9 +195,12 @@ function enter(state) {
   result.hidden = !(state === "ready" || (state === "busy" && view.value));
   result.inert = state !== "ready";
   if (state === "empty" || state === "error") view.value = null;
+  const narrow = matchMedia(NARROW).matches;
+  // Beside the picture, what stands in place of an answer takes its room: the page does not jump.
+  root.style.minHeight = state === "ready" || narrow ? "" : `${height}px`;
   // In one column the answer is below what was pressed.
   const answered = state === "ready" || state === "error";
-  if (answered && matchMedia(NARROW).matches) root.scrollIntoView({ block: "start" });
+  if (answered && narrow) root.scrollIntoView({ block: "start" });
 }
 
 chooseStyle(view.settings.style);

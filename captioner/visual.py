@@ -23,7 +23,7 @@ VIRIDIS = (
 )  # fmt: skip
 
 STRENGTH = 0.9
-# Small pictures side by side are dimmed less: else they look all dark.
+# Small spotlit pictures side by side are dimmed less: else they look all dark.
 SMALL_STRENGTH = 0.7
 
 # At full strength the picture still shows through a heatmap, which covers all of it.
@@ -88,7 +88,7 @@ def sheet(
     geometry: Geometry | None = None,
     columns: int | None = None,
     style: str = "spotlight",
-    strength: float = SMALL_STRENGTH,
+    strength: float | None = None,
     smooth: bool = True,
     peak: float | None = None,
     thumbnail: int = 224,
@@ -100,7 +100,8 @@ def sheet(
         words: objects with `text`, `probability` (0-1) and `alpha` (rows, columns).
         geometry: as for `overlay`, told for the original picture.
         columns: tiles in a row; by default about as many as there are rows.
-        style, strength, smooth: as for `overlay`.
+        style, smooth: as for `overlay`.
+        strength: as for `overlay`, by default less for a spotlight.
         peak: the alpha drawn as full light, by default the largest of these words.
         thumbnail: the longer side of each small picture in pixels.
 
@@ -110,6 +111,8 @@ def sheet(
     columns = math.ceil(math.sqrt(len(words) + 1)) if columns is None else columns
     if columns < 1:
         raise ValueError(f"columns is {columns}, but a sheet needs at least 1")
+    if strength is None:
+        strength = SMALL_STRENGTH if style == "spotlight" else STRENGTH
     image = load_image(image)
     size = tuple(max(1, round(side * thumbnail / max(image.size))) for side in image.size)
     # Maps are drawn on the small copy, which keeps a sheet of a large photo quick.

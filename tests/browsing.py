@@ -59,7 +59,8 @@ def made_caption(image: Image.Image, text: list[str], resize: str = "squash", se
         Word(word, 0.9 - 0.1 * i, alpha, 0.91, (("cat", 0.06), (HOSTILE, 0.001)))
         for i, (word, alpha) in enumerate(zip(text, maps, strict=True))
     )
-    return Caption(words, -3.5, GRID, fit_image(image, (128, 128), resize)[1])
+    geometry = fit_image(image, (128, 128), resize)[1]
+    return Caption(words, -3.5, GRID, geometry, score=-1.25)
 
 
 def as_url(image: Image.Image) -> str:

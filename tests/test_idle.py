@@ -36,7 +36,10 @@ def test_what_no_part_takes_is_named(settings, idle):
     [
         ({"decoder": "transformer"}, "--word-query does nothing with --decoder transformer: it is"),
         ({}, "--decoder-layers does nothing with --decoder lstm: it is for the transformer"),
-        ({"attention": "none"}, "--attention-dim does nothing with --attention none, which takes no"),
+        (
+            {"attention": "none"},
+            "--attention-dim does nothing with --attention none, which takes",
+        ),
         ({}, "--heads does nothing with --attention soft: heads are for --attention multihead, "),
     ],
 )

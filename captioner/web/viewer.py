@@ -140,6 +140,7 @@ def _caption_value(caption: Caption, locked: int) -> dict[str, Any]:
         "text": sentence(caption.text) if caption.words else "The model found no words.",
         "said": caption.text,
         "log_prob": caption.log_prob,
+        "score": caption.score,
         "maps": as_text(maps.tobytes()),  # (words, rows, columns), float32
         "peak": float(maps.max(initial=0)) or 1.0,
         "first": next(iter(content_words(caption)), 0),

@@ -65,12 +65,12 @@ test("a caption is saved in the shape that the command gives", () => {
   const word = (text) => ({
     text, probability: 0.5, gate: 0.9, alternatives: [{ text: "cat", probability: 0.1, percent: "" }],
   });
-  const caption = { said: "a dog", log_prob: -2, words: [word("a"), word("dog")] };
+  const caption = { said: "a dog", log_prob: -2, score: -1, words: [word("a"), word("dog")] };
   const other = { said: "two", log_prob: -3, words: [] };
   const panel = { model: "soft", grid: [1, 2], captions: [caption, other] };
   const maps = Float32Array.from([0.1, 0.9, 0.5, 0.5]);
   assert.deepEqual(asJson("a.jpg", panel, caption, maps), {
-    image: "a.jpg", model: "soft", caption: "a dog", log_prob: -2, grid: [1, 2],
+    image: "a.jpg", model: "soft", caption: "a dog", log_prob: -2, score: -1, grid: [1, 2],
     words: [
       { word: "a", probability: 0.5, gate: 0.9, alpha: [[0.1, 0.9]], alternatives: [["cat", 0.1]] },
       { word: "dog", probability: 0.5, gate: 0.9, alpha: [[0.5, 0.5]], alternatives: [["cat", 0.1]] },

@@ -1,9 +1,10 @@
-// Light on a picture, by the formulas of geometry.py and visual.py: knows numbers, not the page.
+// Light on a picture, by the formulas of geometry.py, visual.py and spotlight.py: knows numbers, not
+// the page.
 //
 // A geometry is { scale, offset, frame }, each [x, y]: frame position = picture position * scale +
 // offset, in pixels. A grid is [rows, columns], a size [width, height], a map one number a cell.
 
-// As in visual.py.
+// As in spotlight.py.
 const GAMMA = 2.2;
 const GLOW = 0.04;
 const HALF = 0.5 + 1e-4;

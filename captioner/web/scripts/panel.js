@@ -156,11 +156,13 @@ function drawPanel(panel) {
   paint(panel.canvas, panel.view.pixels, lightOf(panel, panel.shown, panel.view.value.size));
 }
 
-// What `paint` needs for one word on a small copy of the picture: it is dimmed less, as in visual.py.
+// What `paint` needs for one word on a small copy of the picture: a spotlight dims it less, as in
+// visual.py.
 function smallLightOf(panel, index, size) {
   const light = lightOf(panel, index, size);
-  const { strength, small } = light.settings;
-  return { ...light, settings: { ...light.settings, strength: strength * small } };
+  const { style, strength, small } = light.settings;
+  const less = style === "Spotlight" ? strength * small : strength;
+  return { ...light, settings: { ...light.settings, strength: less } };
 }
 
 // The same for a copy of any size.

@@ -70,6 +70,7 @@ function asJson(name, panel, caption, maps) {
     ...(panel.model && { model: panel.model }),
     caption: caption.said,
     log_prob: caption.log_prob,
+    ...scored(caption),
     grid: panel.grid,
     words: caption.words.map((word, index) => ({
       word: word.text,
@@ -81,8 +82,13 @@ function asJson(name, panel, caption, maps) {
     })),
     alternatives: panel.captions
       .filter((other) => other !== caption)
-      .map((other) => ({ caption: other.said, log_prob: other.log_prob })),
+      .map((other) => ({ caption: other.said, log_prob: other.log_prob, ...scored(other) })),
   };
+}
+
+// What the captions were ranked by; words of a visitor's own are not ranked.
+function scored(caption) {
+  return caption.score == null ? {} : { score: caption.score };
 }
 
 // The maps of the heads of each word: layers, heads, rows, columns. They were sent as bytes, so they

@@ -13,8 +13,8 @@ from odd_files import write_refused
 
 pytest.importorskip("gradio")
 
+from captioner.assembly import new_model  # noqa: E402
 from captioner.errors import CaptionerError  # noqa: E402
-from captioner.model import new_model  # noqa: E402
 from captioner.options import DecodingOptions  # noqa: E402
 from captioner.vocabulary import Vocabulary  # noqa: E402
 from captioner.web.answers import KEPT, OWN_WORDS, Answers  # noqa: E402

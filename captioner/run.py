@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         "--recipe",
         choices=sorted(RECIPES),
         default=argparse.SUPPRESS,
-        help="settings that go together; flags count more",
+        help="settings that go together, in place of the defaults; a flag overrides them",
     )
     arguments = parser.parse_args(argv)
     given = {k: v for k, v in vars(arguments).items() if k not in ("resume", "dry_run")}

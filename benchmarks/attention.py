@@ -55,11 +55,11 @@ HEAD = """# Every way of looking, on one encoder
 
 `python benchmarks/attention.py`, {date}:
 {budget}.
-Backbone frozen (EfficientNet-Lite2 at 256
-pixels, 8 x 8 cells of 1,280 numbers); features, batches and settings are the same for every row.
-Single runs on a shared machine of two cores: take differences of a point for noise, and of a fifth in
-the times, which are for comparison within the table. The budget is small so that all of it fits into about an hour: these
-are not the best scores that each can reach.
+Backbone frozen (EfficientNet-Lite2 at 256 pixels, 8 x 8 cells of 1,280 numbers); features, batches
+and settings are the same for every row. Single runs on a shared machine of two cores: take
+differences of a point for noise, and of a fifth in the times, which are for comparison within the
+table. The budget is small so that all of it fits into about an hour: these are not the best scores
+that each can reach.
 
 BLEU-4 and CIDEr-D (0-100): greedy captions of {images} validation pictures, of the epoch with the
 best CIDEr. Mass, pointing (0-100): attention inside the boxes of the words that people boxed, and

@@ -5,7 +5,6 @@ scored on the validation split. A row that is done is kept in `--output` and not
 that was stopped begins anew, so that its time is true. The table is written after every row.
 """
 
-import argparse
 import json
 import re
 import shutil
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import rows
 import torch
 
 from captioner.attention import ATTENTIONS, needs_recurrence
@@ -21,12 +21,12 @@ from captioner.batches import pad_captions
 from captioner.checkpoint import load
 from captioner.data import CaptionDataset
 from captioner.decoders import DECODERS
-from captioner.errors import CaptionerError, TrainingError
+from captioner.errors import TrainingError
 from captioner.images import load_image
 from captioner.losses import mean_entropy
 from captioner.model import Captioner, ModelConfig
 from captioner.options import DecodingOptions
-from captioner.run import DataConfig, build, read_splits
+from captioner.run import DataConfig, build
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
 from captioner.training import fit
@@ -75,27 +75,15 @@ by beam 5 from the backbone's output on, one picture at a time, median of {timed
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare every way of looking, on equal terms.")
+    parser = rows.parser("Compare every way of looking, on equal terms.", "runs/attention")
     add = parser.add_argument
-    add("--train-annotations", required=True, metavar="FILE")
-    add("--validation-annotations", required=True, metavar="FILE")
-    add("--images", required=True, metavar="DIR")
-    add("--output", type=Path, default=Path("runs/attention"), help="folder of the rows' runs")
     add("--table", type=Path, default=Path(__file__).with_suffix(".md"), help="file for the table")
     add("--epochs", type=int, default=2, help="passes over the captions, for every row")
     add("--size", type=int, default=256, help="of embeddings, states, annotations and attention")
     add("--seed", type=int, default=0)
     add("--only", help="train this row alone, for example 'lstm, soft'")
     arguments = parser.parse_args()
-    data = DataConfig(
-        train_annotations=arguments.train_annotations,
-        validation_annotations=arguments.validation_annotations,
-        images=arguments.images,
-    )
-    try:
-        train_set, dev_set = read_splits(data)
-    except CaptionerError as error:
-        parser.error(str(error))
+    data, (train_set, dev_set) = rows.read_data(parser, arguments)
     if arguments.only and arguments.only not in ROWS:
         parser.error(f"there is no row {arguments.only!r}; the rows are {'; '.join(ROWS)}")
     budget = {
@@ -107,7 +95,7 @@ def main() -> None:
     }
     for name in [arguments.only] if arguments.only else ROWS:
         folder = arguments.output / folder_name(name)
-        row = read_row(folder)
+        row = rows.read_row(folder)
         if row and row["budget"] != budget:
             parser.error(f"{str(folder)!r} had another budget, {row['budget']}: give --output")
         if not row:
@@ -121,19 +109,13 @@ def main() -> None:
                 print("stopped; the same command goes on with this row")
                 return
             row = {"budget": budget, **measure(load(folder), folder, dev_set)}
-            (folder / "row.json").write_text(json.dumps(row) + "\n")
+            rows.write_row(folder, row)
         write_table(arguments.table, arguments.output)
 
 
 def folder_name(row: str) -> str:
     """A row's name as that of a folder."""
     return re.sub("[^a-z0-9]+", "-", row.lower())
-
-
-def read_row(folder: Path) -> dict | None:
-    """What was measured of a row that is done."""
-    path = folder / "row.json"
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def train(
@@ -202,8 +184,8 @@ def read_and_time(model: Captioner, dev_set: CaptionDataset) -> tuple[float, flo
 
 def write_table(path: Path, output: Path) -> None:
     """Writes the rows that are done."""
-    rows = {name: row for name in ROWS if (row := read_row(output / folder_name(name)))}
-    some = next(iter(rows.values()))
+    done = {name: row for name in ROWS if (row := rows.read_row(output / folder_name(name)))}
+    some = next(iter(done.values()))
     told = (
         f"{some['budget']['epochs']} epochs of {some['budget']['captions']:,} captions, vectors of "
         f"{some['budget']['size']} numbers, {BATCH_SIZE} pictures a step, "
@@ -219,7 +201,7 @@ def write_table(path: Path, output: Path) -> None:
             timed=TIMED,
         )
     ]
-    for name, row in rows.items():
+    for name, row in done.items():
         seen = row["grounding"]
         # The brightest of equal cells is no answer.
         flat = row["uniform"] - row["entropy"] < 1e-3

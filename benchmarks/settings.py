@@ -5,18 +5,17 @@ of 256 numbers, and changes one thing. Prints a table for `benchmarks/recipe.md`
 is kept in `--output`; one that was stopped begins anew.
 """
 
-import argparse
 import json
 import shutil
 from pathlib import Path
 
+import rows
 import torch
 
 from captioner.data import CaptionDataset
-from captioner.errors import CaptionerError
 from captioner.model import ModelConfig
 from captioner.recipes import RECIPES
-from captioner.run import DataConfig, build, read_splits
+from captioner.run import DataConfig, build
 from captioner.settings import TrainingConfig
 from captioner.training import fit
 
@@ -39,26 +38,13 @@ ROWS: dict[str, dict] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Switch each setting of the recipe alone.")
-    add = parser.add_argument
-    add("--train-annotations", required=True, metavar="FILE")
-    add("--validation-annotations", required=True, metavar="FILE")
-    add("--images", required=True, metavar="DIR")
-    add("--output", type=Path, default=Path("runs/settings"), help="folder of the rows' runs")
+    parser = rows.parser("Switch each setting of the recipe alone.", "runs/settings")
     arguments = parser.parse_args()
-    data = DataConfig(
-        train_annotations=arguments.train_annotations,
-        validation_annotations=arguments.validation_annotations,
-        images=arguments.images,
-    )
-    try:
-        splits = read_splits(data)
-    except CaptionerError as error:
-        parser.error(str(error))
+    data, splits = rows.read_data(parser, arguments)
     print("| changed | BLEU-4 | CIDEr | mass | pointing |\n|---|---|---|---|---|", flush=True)
     for name, changes in ROWS.items():
         folder, settings = arguments.output / name.replace(" ", "-"), BASE | changes
-        row = read_row(folder)
+        row = rows.read_row(folder)
         if row and row["settings"] != settings:
             parser.error(f"{str(folder)!r} had other settings, {row['settings']}: give --output")
         if not row:
@@ -67,18 +53,12 @@ def main() -> None:
                 print("stopped; the same command goes on with this row")
                 return
             row = {"settings": settings, "validation": found}
-            (folder / "row.json").write_text(json.dumps(row) + "\n")
+            rows.write_row(folder, row)
         scores = row["validation"]
         seen = scores.get("grounding")  # without boxes there is none
         where = f"{seen['mass']:.1f} | {seen['pointing']:.1f}" if seen else "- | -"
         line = f"| {name} | {scores['BLEU-4']:.1f} | {scores['CIDEr']:.1f} | {where} |"
         print(line, flush=True)
-
-
-def read_row(folder: Path) -> dict | None:
-    """What was measured of a row that is done."""
-    path = folder / "row.json"
-    return json.loads(path.read_text()) if path.exists() else None
 
 
 def train(

@@ -53,39 +53,19 @@ class DataConfig:
 
 def main(argv: list[str] | None = None) -> int:
     """Trains as the command line says; gives the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="train.py", description="Train a captioner; the checkpoint is left in --output."
-    )
-    for config, title in _CONFIGS.values():
-        add_options(parser, config, title)
-    parser.add_argument(
-        "--resume", metavar="RUN", type=Path, help="go on with the run in this folder, as it was"
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="check everything that can be checked, then stop"
-    )
-    parser.add_argument(
-        "--recipe",
-        choices=sorted(RECIPES),
-        default=argparse.SUPPRESS,
-        help="settings that go together, in place of the defaults; a flag overrides them",
-    )
+    parser = _parser()
     arguments = parser.parse_args(argv)
     given = {k: v for k, v in vars(arguments).items() if k not in ("resume", "dry_run")}
     if arguments.resume and given:
         parser.error("--resume goes on with the run as it was started: give no other setting")
-    kinds, notes = {name: kind for name, (kind, _) in _CONFIGS.items()}, []
     try:
-        if arguments.resume:
-            # The folder may have been moved since.
-            configs = read_run(arguments.resume / "training", kinds)
-            configs["training"] = replace(configs["training"], output=str(arguments.resume))
-        else:
-            settings = argparse.Namespace(**RECIPES.get(given.get("recipe"), {}) | given)
-            configs = {name: from_arguments(kind, settings) for name, kind in kinds.items()}
-            notes = idle_settings(configs["model"], given)
-        resume, dry_run = bool(arguments.resume), arguments.dry_run
-        return train(**configs, resume=resume, dry_run=dry_run, notes=notes)
+        configs = _resumed(arguments.resume) if arguments.resume else _chosen(given)
+        return train(
+            **configs,
+            resume=bool(arguments.resume),
+            dry_run=arguments.dry_run,
+            notes=() if arguments.resume else idle_settings(configs["model"], given),
+        )
     except ValueError as error:
         print(f"train.py: {error}", file=sys.stderr)
         return 2
@@ -253,3 +233,39 @@ _CONFIGS = {
     "model": (ModelConfig, "model"),
     "training": (TrainingConfig, "training"),
 }
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="train.py", description="Train a captioner; the checkpoint is left in --output."
+    )
+    for config, title in _CONFIGS.values():
+        add_options(parser, config, title)
+    parser.add_argument(
+        "--resume", metavar="RUN", type=Path, help="go on with the run in this folder, as it was"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="check everything that can be checked, then stop"
+    )
+    parser.add_argument(
+        "--recipe",
+        choices=sorted(RECIPES),
+        default=argparse.SUPPRESS,
+        help="settings that go together, in place of the defaults; a flag overrides them",
+    )
+    return parser
+
+
+def _chosen(given: dict[str, object]) -> dict[str, object]:
+    """The settings of a new run, by their parts: defaults, then the recipe, then the flags."""
+    settings = argparse.Namespace(**RECIPES.get(given.get("recipe"), {}) | given)
+    return {name: from_arguments(kind, settings) for name, (kind, _) in _CONFIGS.items()}
+
+
+def _resumed(run: Path) -> dict[str, object]:
+    """The settings that a run was started with, by their parts."""
+    kinds = {name: kind for name, (kind, _) in _CONFIGS.items()}
+    configs = read_run(run / "training", kinds)
+    # The folder may have been moved since.
+    configs["training"] = replace(configs["training"], output=str(run))
+    return configs

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,10 @@ from captioner.attention import ATTENTIONS, needs_recurrence
 from captioner.model import ModelConfig
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+# As when they run: they find what they share beside them.
+sys.path.append(str(FOLDER))
 
 
 def load_script(name):
@@ -117,3 +122,12 @@ def test_each_setting_of_the_recipe_is_trained_switched(
     with pytest.raises(SystemExit):
         settings.main()
     assert "had other settings" in capsys.readouterr().err
+
+
+def test_data_that_is_not_there_is_one_sentence(tmp_path, monkeypatch, capsys):
+    words = "--train-annotations none.json --validation-annotations none.json --images none"
+    for name, script in (("attention", benchmark), ("settings", settings)):
+        monkeypatch.setattr("sys.argv", [f"{name}.py", *words.split()])
+        with pytest.raises(SystemExit):
+            script.main()
+        assert "there is no folder of images 'none'" in capsys.readouterr().err

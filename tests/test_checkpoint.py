@@ -1,6 +1,7 @@
 import json
 import pickle
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,6 +111,18 @@ def test_every_mechanism_comes_back_with_the_same_caption_and_maps(settings, tmp
     for own, other in zip(read.words, two.words, strict=True):
         np.testing.assert_allclose(own.alpha, other.alpha, atol=1e-5)
         assert own.gate == (other.gate and pytest.approx(other.gate, abs=1e-5))
+
+
+STORED = json.loads((Path(__file__).parent / "stored_names.json").read_text())
+
+
+@pytest.mark.parametrize("stored", STORED, ids=lambda stored: str(stored["settings"]))
+def test_stored_weights_keep_their_names(stored):
+    """A model that someone stored is loaded by these names: a new one needs a new format version,
+    and reading of the old."""
+    model = new_model(replace(TINY, **stored["settings"]), Vocabulary(WORDS), pretrained=False)
+    names = [name for name in model.state_dict() if not name.startswith("encoder.backbone.")]
+    assert sorted(names) == stored["names"]
 
 
 def test_a_hub_name_fetches_the_four_files_and_nothing_else(saved, monkeypatch, photo):

@@ -3,7 +3,7 @@
 import pytest
 
 from captioner.errors import CheckpointError
-from captioner.web.models import load_models, read_card
+from captioner.web.models import LoadedModel, load_models, read_card
 
 
 def test_models_are_named_after_their_folders_and_never_alike(tiny_folder, other_folder):
@@ -49,3 +49,22 @@ def test_someone_elses_card_calls_no_other_server():
     ):
         assert "![" not in harmless(picture)
     assert shown.startswith("## Title\n") and "**bold** [a](http://c)" in shown
+
+
+def test_the_page_says_first_what_a_model_can_not_do():
+    pytest.importorskip("gradio")
+    from captioner.web.about import limit
+    from captioner.web.page import introduction
+
+    cards = {
+        "# Mine\n\n## Limits\n\nIt knows cats\nand 2.5 dogs, no <b>more. It is young.\n": (
+            "It knows cats and 2.5 dogs, no &lt;b>more."
+        ),
+        "# Mine\n\nLimits are for others.\n": "",
+        "": "",
+    }
+    assert {card: limit(card) for card in cards} == cards
+    one = {"mine": LoadedModel(model=None, card=next(iter(cards)))}
+    assert introduction(one).endswith("for every word. It knows cats and 2.5 dogs, no &lt;b>more.")
+    assert introduction({**one, "yours": one["mine"]}).endswith("for every word.")
+    assert introduction({"mine": LoadedModel(None, "")}).endswith("for every word.")

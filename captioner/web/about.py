@@ -49,6 +49,12 @@ def reading(names: list[str]) -> str:
     return READING.replace("{who}", who)
 
 
+def limit(card: str) -> str:
+    """The first sentence of a card's section on limits; nothing if it has none."""
+    section = re.search(r"^## Limits\n+(.+?[.!?])(?=\s|$)", card, re.M | re.S)
+    return harmless(" ".join(section[1].split())) if section else ""
+
+
 def harmless(markdown: str) -> str:
     """Someone else's Markdown without pictures and markup, which could call other servers."""
     # A picture becomes a link: whatever stands in its brackets, without the mark it is no picture.

@@ -12,7 +12,7 @@ import gradio as gr
 
 from captioner.images import load_image
 from captioner.options import DecodingOptions
-from captioner.web.about import add_about
+from captioner.web.about import add_about, limit
 from captioner.web.answers import Answers
 from captioner.web.api import offer_caption
 from captioner.web.inputs import Amount, Choices
@@ -51,7 +51,7 @@ def build_page(models: Mapping[str, LoadedModel], assets: Path) -> gr.Blocks:
     with UploadsOnly(
         title="captioner", analytics_enabled=False, delete_cache=(UPLOADS_KEPT, UPLOADS_KEPT)
     ) as page:
-        gr.Markdown(INTRODUCTION, elem_id="title")
+        gr.Markdown(introduction(models), elem_id="title")
         with gr.Tabs():
             with gr.Tab("One picture", elem_id="one"):
                 _add_one_picture(answers, assets)
@@ -60,6 +60,13 @@ def build_page(models: Mapping[str, LoadedModel], assets: Path) -> gr.Blocks:
             with gr.Tab("About"):
                 add_about(models)
     return page
+
+
+def introduction(models: Mapping[str, LoadedModel]) -> str:
+    """What the page does, and what its model can't: a visitor's first picture may be beyond it."""
+    if len(models) > 1:
+        return INTRODUCTION
+    return f"{INTRODUCTION} {limit(next(iter(models.values())).card)}".rstrip()
 
 
 def _add_one_picture(answers: Answers, assets: Path) -> None:

@@ -14,6 +14,13 @@ _ONE_LOOK: dict[str, object] = {
     "reward_bleu": 1.0,
 }
 
+ABOUT = {
+    "flickr8k": "the model in the package",
+    "laptop": "under an hour on two cores",
+    "coco": "ResNet-101 at 448 pixels, fine-tuned, then self-critical",
+    "paper": "Xu et al. 2015: VGG-19, soft attention",
+}
+
 RECIPES: dict[str, dict[str, object]] = {
     # Xu et al. 2015 and the authors' code, soft attention: VGG-19 conv5_4, nothing fine-tuned.
     "paper": {

@@ -21,7 +21,7 @@ from captioner.phases import plan
 from captioner.preflight import settle
 from captioner.prepare import LAYOUTS
 from captioner.readable import leave_out_unreadable
-from captioner.recipes import RECIPES
+from captioner.recipes import ABOUT, RECIPES
 from captioner.resuming import BEFORE, STATE
 from captioner.runfile import RUN, check_vocabulary, read_run, write_run
 from captioner.settings import TrainingConfig
@@ -235,9 +235,19 @@ _CONFIGS = {
 }
 
 
+_USAGE = """train.py [--recipe NAME] [SETTING ...] --data NAME --root DIR
+       train.py [--recipe NAME] [SETTING ...] --train-annotations FILE
+                --validation-annotations FILE --images DIR
+       train.py --resume RUN
+       train.py --help lists the settings"""
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="train.py", description="Train a captioner; the checkpoint is left in --output."
+        prog="train.py",
+        # A list of all settings would push the error that follows it off the screen.
+        usage=_USAGE,
+        description="Train a captioner; the checkpoint is left in --output.",
     )
     for config, title in _CONFIGS.values():
         add_options(parser, config, title)
@@ -251,7 +261,8 @@ def _parser() -> argparse.ArgumentParser:
         "--recipe",
         choices=sorted(RECIPES),
         default=argparse.SUPPRESS,
-        help="settings that go together, in place of the defaults; a flag overrides them",
+        help="settings that go together, in place of the defaults; a flag overrides them. "
+        + "; ".join(f"{name}: {about}" for name, about in ABOUT.items()),
     )
     return parser
 

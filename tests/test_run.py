@@ -16,7 +16,7 @@ import torch
 
 from captioner.checkpoint import load
 from captioner.model import ModelConfig
-from captioner.recipes import RECIPES
+from captioner.recipes import ABOUT, RECIPES
 from captioner.run import DataConfig, main
 from captioner.settings import TrainingConfig
 
@@ -109,6 +109,7 @@ def test_every_recipe_is_made_of_settings_that_exist_and_agree(name):
     kinds = (DataConfig, ModelConfig, TrainingConfig)
     own = [{f.name for f in fields(kind)} & RECIPES[name].keys() for kind in kinds]
     assert set.union(*own) == RECIPES[name].keys()
+    assert name in ABOUT
     for kind, names in zip(kinds, own, strict=True):
         kind(**{field: RECIPES[name][field] for field in names})
 

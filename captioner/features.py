@@ -3,15 +3,17 @@
 A file is memory-mapped. Its name is a fingerprint of all that made it: the frozen layers with their
 weights, the preprocessing, the precision, and each picture's path, size and time. What was made
 otherwise has another name.
-Letters: P pictures.
+Letters: P pictures, R of them that could be read.
 """
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -22,18 +24,24 @@ from torch import Tensor
 from tqdm import tqdm
 
 from captioner.encoder import Encoder
-from captioner.errors import DataError, sized
+from captioner.errors import DataError, ImageError, counted, sized
 from captioner.pixels import Request, read_ahead
 from captioner.world import World
 
 BATCH_SIZE = 16
+LOCK = "making.lock"
 
 
 class Features(Protocol):
     """What `encoder.look` makes of the pictures of a data set."""
 
-    def stream(self, requests: Iterable[Request]) -> Iterator[Tensor]:
-        """Gives (P, ...), float32, on the encoder's device, for each request in turn."""
+    def stream(self, requests: Iterable[Request]) -> Iterator[tuple[Tensor, list[int]]]:
+        """Looks at the P pictures of each request in turn.
+
+        Yields:
+            (R, ...), float32, on the encoder's device, and the places in the request of the R
+            pictures that could be read: all P, as a rule.
+        """
 
 
 class CachedFeatures:
@@ -47,34 +55,52 @@ class CachedFeatures:
     def __init__(self, files: Sequence[np.ndarray], device: torch.device) -> None:
         self._files, self._device = files, device
 
-    def stream(self, requests: Iterable[Request]) -> Iterator[Tensor]:
+    def stream(self, requests: Iterable[Request]) -> Iterator[tuple[Tensor, list[int]]]:
         """See `Features`."""
         for pictures, mirrored in requests:
             looked = np.stack([self._files[turn][i] for i, turn in zip(pictures, mirrored)])
-            yield torch.from_numpy(looked).to(self._device).float()
+            yield torch.from_numpy(looked).to(self._device).float(), list(range(len(pictures)))
 
 
 class LiveFeatures:
     """Looked at whenever they are asked for, while the next pictures are read.
 
+    A picture that can't be read any more is left out and told of: a training of days goes on.
+
     Args:
         paths: of all pictures.
         dtype: that the backbone computes in, float32 or bfloat16.
+        most: largest share of the pictures, 0-1, that may be left out.
     """
 
-    def __init__(self, encoder: Encoder, paths: Sequence[Path], dtype: torch.dtype) -> None:
-        self._encoder, self._paths, self._dtype = encoder, paths, dtype
+    def __init__(
+        self, encoder: Encoder, paths: Sequence[Path], dtype: torch.dtype, most: float
+    ) -> None:
+        self._encoder, self._paths, self._dtype, self._most = encoder, paths, dtype, most
+        self._lost: set[str] = set()
 
-    def stream(self, requests: Iterable[Request]) -> Iterator[Tensor]:
+    def stream(self, requests: Iterable[Request]) -> Iterator[tuple[Tensor, list[int]]]:
         """See `Features`.
 
         Raises:
-            ImageError: a picture can't be read.
+            DataError: too many pictures can't be read any more.
         """
-        reading = read_ahead(self._encoder.preprocessing, self._paths, requests)
+        preprocessing = self._encoder.preprocessing
+        reading = read_ahead(preprocessing, self._paths, requests, lose=self._lose)
         with closing(reading):
-            for pixels in reading:
-                yield _look(self._encoder, pixels, self._dtype)
+            for pixels, places in reading:
+                yield _look(self._encoder, pixels, self._dtype) if places else pixels, places
+
+    def _lose(self, error: ImageError) -> None:
+        if str(error) in self._lost:
+            return
+        self._lost.add(str(error))
+        if len(self._lost) > self._most * len(self._paths):
+            raise DataError(
+                f"{len(self._lost)} of {counted(len(self._paths), 'picture')} can't be read any "
+                f"more, now: {error}; mend them, or raise --max-bad-images"
+            ) from error
+        tqdm.write(f"left out from here on: {error}", file=sys.stderr)
 
 
 def open_features(
@@ -86,6 +112,7 @@ def open_features(
     label: str,
     mirrored: bool,
     world: World,
+    most: float = 0.0,
 ) -> Features:
     """The features of a split: kept in a cache, and made for it now, if there is one; else live.
 
@@ -95,13 +122,15 @@ def open_features(
         dtype: that the backbone computes in, float32 or bfloat16.
         label: what to call the pictures in the progress bar.
         mirrored: mirror images will be wanted too.
+        most: largest share of the pictures, 0-1, that may turn out unreadable later, without a
+            cache.
 
     Raises:
         ImageError: a picture can't be read.
         DataError: the disk has no room, or the backbone gives no numbers.
     """
     if cache is None:
-        return LiveFeatures(encoder, paths, dtype)
+        return LiveFeatures(encoder, paths, dtype, most)
     labels = {False: label} | ({True: f"{label}, mirrored"} if mirrored else {})
     for turn in (0, 1):  # the first process makes the files, the others find them
         if min(world.rank, 1) == turn:
@@ -140,15 +169,40 @@ def cached_features(
     """
     target = cache_file(encoder, stamp(paths), folder, dtype, mirrored)
     if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Only a whole file gets the name that says it is whole; what a killed process left goes.
-        part = target.with_suffix(".part")
-        try:
-            _compute(encoder, paths, part, dtype, label, mirrored)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            if not target.exists():  # nobody made it meanwhile
+                _make(encoder, paths, target, dtype, label, mirrored)
     return np.load(target, mmap_mode="r")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time makes files in a cache: two would write into one another's."""
+    with (folder / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting: features are being made in {str(folder)!r}", file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield  # the lock ends with the file, however the process ends
+
+
+def _make(
+    encoder: Encoder,
+    paths: Sequence[Path],
+    target: Path,
+    dtype: torch.dtype,
+    label: str,
+    mirrored: bool,
+) -> None:
+    # Only a whole file gets the name that says it is whole; what a killed process left goes.
+    part = target.with_suffix(".part")
+    try:
+        _compute(encoder, paths, part, dtype, label, mirrored)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def cache_file(
@@ -217,7 +271,7 @@ def _compute(
     features = None
     with closing(read_ahead(encoder.preprocessing, paths, requests)) as pixels:
         for batch in tqdm(batches, f"features of {label}", unit="batch"):
-            made = _look(encoder, next(pixels), dtype).cpu().numpy()
+            made = _look(encoder, next(pixels)[0], dtype).cpu().numpy()
             if features is None:
                 features = _allocate(part, (len(paths), *made.shape[1:]))
             features[batch.start : batch.stop] = made

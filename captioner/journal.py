@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from tqdm import tqdm
 
-from captioner.errors import CaptionerError, TrainingError, counted
+from captioner.errors import CaptionerError, ImageError, TrainingError, counted
 from captioner.model import Captioner
 from captioner.scoring import Scores
 from captioner.visual import sheet
@@ -52,6 +52,19 @@ class Tally:
         return {name: self._sums[name] / n for name, n in self._counts.items() if n}
 
 
+def check_tensorboard() -> type:
+    """TensorBoard's writer.
+
+    Raises:
+        CaptionerError: it is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise CaptionerError("--tensorboard needs TensorBoard: pip install tensorboard") from error
+    return SummaryWriter
+
+
 class Journal:
     """The record of a run.
 
@@ -66,13 +79,7 @@ class Journal:
     def __init__(self, folder: Path, *, tensorboard: bool) -> None:
         self._folder, self._board = folder, None
         if tensorboard:
-            try:
-                from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise CaptionerError(
-                    "--tensorboard needs TensorBoard: pip install tensorboard"
-                ) from error
-            self._board = SummaryWriter(str(folder / "tensorboard"))
+            self._board = check_tensorboard()(str(folder / "tensorboard"))
 
     def step(self, done: int, figures: Mapping[str, float]) -> None:
         """Notes one step.
@@ -140,7 +147,10 @@ class Journal:
     def pictures(self, done: int, model: Captioner, paths: list[Path]) -> None:
         """Shows what the model says of some pictures, and where it looks, if anybody watches."""
         for path in paths if self._board else ():
-            caption = model.caption(path, beam_size=1)
+            try:
+                caption = model.caption(path, beam_size=1)
+            except ImageError:  # lost on the way, and told of when it was
+                continue
             image = np.asarray(sheet(path, caption.words, geometry=caption.geometry))
             self._board.add_image(path.name, image, done, dataformats="HWC")
 
@@ -151,10 +161,22 @@ class Journal:
             known: phase and number of each epoch that counts.
         """
         path = self._folder / METRICS
-        if path.exists():
-            lines = [(json.loads(line), line) for line in path.read_text().splitlines()]
-            kept = [text for line, text in lines if (line["phase"], line["epoch"]) in known]
-            path.write_text("".join(f"{text}\n" for text in kept))
+        if not path.exists():
+            return
+        kept, cut = [], 0
+        for text in path.read_text().splitlines():
+            try:
+                line = json.loads(text)
+            except ValueError:  # a full disk or a kill cut it short
+                cut += 1
+                continue
+            if (line["phase"], line["epoch"]) in known:
+                kept.append(f"{text}\n")
+        if cut:
+            tqdm.write(f"left out of {str(path)!r}: {counted(cut, 'broken line')}", file=sys.stderr)
+        part = path.with_suffix(".part")
+        part.write_text("".join(kept))
+        part.replace(path)
 
     def close(self) -> None:
         """Ends the record."""

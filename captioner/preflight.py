@@ -116,15 +116,18 @@ def fingerprint(
     Args:
         config: settled, see `settle`.
     """
-    ids = [[picture.id for picture in split.pictures] for split in (train_set, validation_set)]
-    digest = hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:8]
+    # With those that can't be read: one more of them on the way is said, and is no other data set.
+    splits = [[*split.pictures, *split.left_out] for split in (train_set, validation_set)]
+    told = [sorted((str(picture.id), picture.captions) for picture in split) for split in splits]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:8]
     device = choose_device(config.device)
     dtype = choose_precision(config.precision, device)
     # What runs of old could not choose goes unsaid, or they could not be resumed.
     since = [device.type] * (device.type != "cpu")
     since += ["features not kept"] * (config.feature_cache == "off")
     parts = [
-        f"{len(train_set)} training and {len(validation_set)} validation pictures (ids {digest})",
+        f"{len(splits[0])} training and {len(splits[1])} validation pictures "
+        f"(ids and captions {digest})",
         f"{world.size} process{'es' * (world.size > 1)}",
         str(dtype).removeprefix("torch."),
         *since,

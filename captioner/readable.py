@@ -44,7 +44,8 @@ def leave_out_unreadable(
     if len(faults) > most * len(dataset):
         raise DataError(f"{told}; mend or remove them, or raise --max-bad-images")
     pictures = tuple(p for p in dataset.pictures if p.path not in faults)
-    return replace(dataset, pictures=pictures), f"left out: {told}"
+    left_out = tuple(p for p in dataset.pictures if p.path in faults)
+    return replace(dataset, pictures=pictures, left_out=left_out), f"left out: {told}"
 
 
 def find_unreadable(paths: Sequence[Path], name: str, cache: Path) -> dict[Path, str]:

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from captioner.averaging import Averaged
-from captioner.checkpoint import write_tensors
+from captioner.checkpoint import WEIGHTS, write_tensors
 from captioner.devices import set_random_state
 from captioner.errors import CheckpointError
+from captioner.journal import METRICS
 
 STATE, BEFORE = "state.safetensors", "state.before.safetensors"
 
@@ -66,7 +67,7 @@ class State:
     """What was read back.
 
     Attributes:
-        note: a sentence if the newest state could not be read and this is the one before.
+        note: a sentence if the newest state is not whole and this is the one before.
     """
 
     position: Position
@@ -103,10 +104,48 @@ def store(
     contiguous = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
     part = folder / f"{STATE}.part"
     about = {"position": json.dumps(asdict(position)), "made_from": made_from}
-    write_tensors(contiguous, part, about)
+    try:
+        write_tensors(contiguous, part, about)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OSError(f"{error}; make room, then go on with --resume") from error
     if (folder / STATE).exists():
         os.replace(folder / STATE, folder / BEFORE)
     os.replace(part, folder / STATE)
+
+
+def has_state(folder: Path) -> bool:
+    """Whether a run has a state to go on from; without one, nothing was trained yet.
+
+    Raises:
+        CheckpointError: it was trained, and its states are gone: to begin again would replace
+            what it has.
+    """
+    if any((folder / name).exists() for name in (STATE, BEFORE)):
+        return True
+    for path in (folder.parent / WEIGHTS, folder / METRICS):
+        if path.exists():
+            raise CheckpointError(
+                f"the states of the run in {str(folder.parent)!r} are gone, and it has {path.name} "
+                "already; begin again in another --output"
+            )
+    return False
+
+
+def check_state(folder: Path, made_from: str, model: nn.Module) -> None:
+    """Refuses a state that can't be gone on from; changes nothing.
+
+    Args:
+        made_from: what `store` was told.
+
+    Raises:
+        CheckpointError: no state is whole, it was made from something else, or it belongs to
+            another model.
+    """
+    path, _, _ = _newest(folder, made_from)
+    with safetensors.safe_open(path, "pt") as file:
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    _check_model(path, shapes, model)
 
 
 def read_state(folder: Path, made_from: str) -> State:
@@ -118,31 +157,40 @@ def read_state(folder: Path, made_from: str) -> State:
     Raises:
         CheckpointError: there is none, or it was made from something else.
     """
+    path, position, fault = _newest(folder, made_from)
+    with safetensors.safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    last = folder / STATE
+    if fault and last.exists():
+        # Or the next state would take the place of the good one, and this one stay.
+        os.replace(last, last.with_suffix(".broken"))
+    return State(position, tensors, path, fault and f"{fault}; going on from the one before it")
+
+
+def _newest(folder: Path, made_from: str) -> tuple[Path, Position, str]:
+    """The newest whole state: its file, where it stands, and what is wrong with a newer one."""
     faults = []
-    for name in (STATE, BEFORE):
-        path = folder / name
+    for path in (folder / STATE, folder / BEFORE):
         try:
             with safetensors.safe_open(path, "pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 position = Position(**json.loads(file.metadata()["position"]))
                 before = file.metadata()["made_from"]
         except FileNotFoundError:
+            if path.name == STATE:  # ended between the two renames
+                faults.append(f"the state {str(path)!r} was not written to its end")
             continue
         except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             faults.append(f"the state {str(path)!r} is broken: {error}")
-            # Or the next state would take the place of the good one, and this one stay.
-            os.replace(path, path.with_suffix(".broken"))
             continue
         if before != made_from:
             raise CheckpointError(
                 f"the run in {str(folder.parent)!r} was made from {before}, and this would go on "
                 f"from {made_from}; put the data and the processes back as they were"
             )
-        note = f"{faults[0]}; going on from the one before it" if faults else ""
-        return State(position, tensors, path, note)
-    raise CheckpointError(
-        faults[0] if faults else f"there is no state to resume from: {str(folder / STATE)!r}"
-    )
+        return path, position, faults[0] if faults else ""
+    if not any((folder / name).exists() for name in (STATE, BEFORE)):
+        raise CheckpointError(f"there is no state to resume from: {str(folder / STATE)!r}")
+    raise CheckpointError(f"{'; '.join(faults)}; begin again in another --output")
 
 
 def put_back_model(state: State, model: nn.Module) -> None:
@@ -151,10 +199,21 @@ def put_back_model(state: State, model: nn.Module) -> None:
     Raises:
         CheckpointError: it belongs to another model.
     """
-    try:
-        model.load_state_dict(_part(state, "model."))
-    except RuntimeError as error:
-        raise CheckpointError(f"the state {str(state.path)!r} belongs to another model") from error
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.tensors.items()}
+    _check_model(state.path, shapes, model)
+    model.load_state_dict(_part(state, "model."))
+
+
+def _check_model(path: Path, shapes: Mapping[str, tuple[int, ...]], model: nn.Module) -> None:
+    there = {name: shape for name, shape in shapes.items() if name.startswith("model.")}
+    here = {f"model.{name}": tuple(own.shape) for name, own in model.state_dict().items()}
+    for name in sorted(there.keys() | here.keys()):
+        if there.get(name) != here.get(name):
+            raise CheckpointError(
+                f"the state {str(path)!r} belongs to another model: "
+                f"{name.removeprefix('model.')} is {there.get(name, 'absent')} there and "
+                f"{here.get(name, 'absent')} here; resume it with the program that began it"
+            )
 
 
 def put_back_rest(
@@ -180,7 +239,9 @@ def put_back_rest(
     shapes = [None if value is None else value.shape for value in values]
     generators = {kind: state.tensors.get(_generator(rank, kind)) for kind in {"cpu", device.type}}
     if shapes != [v.shape for v in average.values] or any(g is None for g in generators.values()):
-        raise CheckpointError(f"the state {str(state.path)!r} is of a run with other settings")
+        raise CheckpointError(
+            f"the state {str(state.path)!r} is of a run with other settings than its run.json says"
+        )
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
     for own, value in zip(average.values, values, strict=True):
         own.copy_(value)

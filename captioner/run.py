@@ -14,15 +14,16 @@ from captioner.data import CaptionDataset, make_dataset, read_dataset
 from captioner.devices import choose_device
 from captioner.errors import CaptionerError, CheckpointError, DataError, counted
 from captioner.idle import idle_settings
+from captioner.journal import check_tensorboard
 from captioner.layouts.prepared import refuse
 from captioner.model import Captioner, ModelConfig
 from captioner.options import add_options, from_arguments, option
 from captioner.phases import plan
-from captioner.preflight import settle
+from captioner.preflight import fingerprint, settle
 from captioner.prepare import LAYOUTS
 from captioner.readable import leave_out_unreadable
 from captioner.recipes import ABOUT, RECIPES
-from captioner.resuming import BEFORE, STATE
+from captioner.resuming import check_state, has_state
 from captioner.runfile import RUN, check_vocabulary, read_run, write_run
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
@@ -101,38 +102,44 @@ def train(
     device = choose_device(training.device)
     if training.compile:
         check_compiler(device)
+    if training.tensorboard:
+        check_tensorboard()
     world = join(device)
     say = _speaker(world)
     for note in notes:
         say(note)
-    train_set, validation_set = read_splits(data)
-    # Random weights are a function of the seed too.
-    torch.manual_seed(training.seed)
-    # On resuming all weights come from the state: those it began with are not asked for again.
-    begun = replace(data, pretrained=False, backbone_weights="") if resume else data
-    captioner = build(begun, model, train_set)
-    say(_summary(captioner, train_set, validation_set))
     folder = Path(training.output) / "training"
+    # Whether there is a state decides what is built: a run without one begins from the beginning.
+    going_on = resume and has_state(folder)
+    if resume and not going_on:
+        say("stopped before its first saved state: it starts again")
     if not resume and (folder / RUN).exists():
         raise CheckpointError(
             f"{training.output!r} holds a run already; "
             f"go on with --resume {training.output}, or give another --output"
         )
+    train_set, validation_set = read_splits(data)
+    # Random weights are a function of the seed too.
+    torch.manual_seed(training.seed)
+    # In going on all weights come from the state: those it began with are not asked for again.
+    begun = replace(data, pretrained=False, backbone_weights="") if going_on else data
+    captioner = build(begun, model, train_set)
+    say(_summary(captioner, train_set, validation_set))
     if resume:
         check_vocabulary(folder, captioner.vocabulary)
     else:
         training, told = settle(captioner, train_set, validation_set, training, world)
         say("\n".join(told))
+    if going_on:
+        made_from = fingerprint(train_set, validation_set, training, world)
+        check_state(folder, made_from, captioner)
     if dry_run:
         return 0
     train_set, validation_set = _readable(train_set, validation_set, training, world)
-    if resume and not any((folder / name).exists() for name in (STATE, BEFORE)):
-        say("stopped before its first saved state: it starts again")
-        resume = False
-    elif not resume and not world.rank:
-        configs = {"data": data.anywhere(), "model": model, "training": training}
+    if not resume and not world.rank:
+        configs = {"data": data.anywhere(), "model": model, "training": training.anywhere()}
         write_run(folder, captioner.vocabulary, configs)
-    position = fit(captioner, train_set, validation_set, training, resume=resume)
+    position = fit(captioner, train_set, validation_set, training, resume=going_on)
     if position.phase < len(plan(training)):
         say(f"stopped; go on with --resume {training.output}")
         return 130

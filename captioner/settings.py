@@ -1,7 +1,8 @@
 """How a captioner is trained: every setting is a field here, a flag of `train.py`, and an entry of
 the run's `run.json`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 
 from captioner.options import check_bounds, option
 
@@ -94,5 +95,12 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        rewards = [getattr(self, item.name) for item in fields(self) if "reward_" in item.name]
+        if self.self_critical_epochs and not any(rewards):
+            raise ValueError("self-critical training needs a reward: give one above 0")
         if not self.epochs + self.finetune_epochs + self.self_critical_epochs:
             raise ValueError("there is no epoch to train: give --epochs at least 1")
+
+    def anywhere(self) -> "TrainingConfig":
+        """The same with whole paths: a run can be resumed from another folder."""
+        return replace(self, cache=str(Path(self.cache).expanduser().resolve()))

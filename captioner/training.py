@@ -142,8 +142,14 @@ class Run:
         self._store()
 
     def _resume(self) -> None:
-        state = read_state(self.folder, self.made_from)
-        if state.note:
+        for turn in (
+            0,
+            1,
+        ):  # the first process puts a broken one aside, the others see the good one
+            if min(self.world.rank, 1) == turn:
+                state = read_state(self.folder, self.made_from)
+            self.world.wait()
+        if state.note and not self.world.rank:
             print(state.note, file=sys.stderr)
         self.position = state.position
         # Before the features: they must come from the very weights that the run had.
@@ -191,7 +197,8 @@ class Run:
                     break
                 if save_now:
                     self._store()
-        if self.position.step == self.steps:
+        # Beyond: a picture was left out since the state was saved, and the epochs are shorter.
+        if self.position.step >= self.steps:
             self._finish_epoch(tally, time.monotonic() - started)
         elif self.position.best < 0 and not self.world.rank:
             # An unscored model is better than none.
@@ -231,6 +238,7 @@ class Run:
             label=label,
             mirrored=mirrored,
             world=self.world,
+            most=self.config.max_bad_images,
         )
 
     def _done(self) -> int:

@@ -37,8 +37,10 @@ def validate(model: Captioner, dataset: CaptionDataset, features: Features, worl
     indices = world.share(range(len(dataset)))
     batches = [indices[i : i + BATCH_SIZE] for i in range(0, len(indices), BATCH_SIZE)]
     requests = ((batch, [False] * len(batch)) for batch in batches)
-    for batch, looked in zip(batches, features.stream(requests), strict=True):
-        pictures = [dataset.pictures[i] for i in batch]
+    for batch, (looked, places) in zip(batches, features.stream(requests), strict=True):
+        pictures = [dataset.pictures[batch[place]] for place in places]
+        if not pictures:
+            continue
         annotations = model.encoder.annotate(looked)
         for picture, (best, *_) in zip(pictures, model.decode(annotations, GREEDY)):
             captions[picture.id] = " ".join(model.vocabulary.decode(best.tokens))
@@ -48,7 +50,8 @@ def validate(model: Captioner, dataset: CaptionDataset, features: Features, worl
             found += looks(model, annotations, geometries, pictures)
     parts = world.gather((captions, found))
     every = {key: text for own, _ in parts for key, text in own.items()}
-    references = dataset.references()
+    # Without those that could not be read.
+    references = {key: own for key, own in dataset.references().items() if key in every}
     ordered = {key: every[key] for key in references}
     scores = score(ordered, references, describe(model, GREEDY))
     return replace(scores, grounding=summarise([look for _, own in parts for look in own]))

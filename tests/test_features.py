@@ -1,12 +1,21 @@
 import contextlib
+import threading
+import time
 
 import numpy as np
 import pytest
 import torch
 from PIL import ImageOps
 
+from captioner import features
 from captioner.errors import DataError, ImageError
-from captioner.features import CachedFeatures, LiveFeatures, cached_features, open_features
+from captioner.features import (
+    LOCK,
+    CachedFeatures,
+    LiveFeatures,
+    cached_features,
+    open_features,
+)
 from captioner.images import load_image
 from captioner.pixels import read_pixels
 from captioner.world import World
@@ -51,7 +60,7 @@ def test_what_an_unfrozen_encoder_keeps_is_what_stands_before_the_border(
     torch.testing.assert_close(again, whole, atol=2e-3, rtol=2e-3)
     encoder.backbone.network.blocks[-1][0].conv_pwl.weight.data.mul_(2)
     compute(tiny_model, paths, tmp_path / "cache")  # what is trained does not change the file
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
 
 
 def test_they_are_computed_once_for_one_making(tiny_model, drawn_pictures, tmp_path, monkeypatch):
@@ -67,7 +76,7 @@ def test_they_are_computed_once_for_one_making(tiny_model, drawn_pictures, tmp_p
     with torch.no_grad():
         next(tiny_model.encoder.backbone.parameters()).mul_(2)
     compute(tiny_model, paths, cache)
-    assert len(made) == 3 and len(list(cache.iterdir())) == 4
+    assert len(made) == 3 and len(list(cache.glob("*.npy"))) == 4
 
 
 def test_a_changed_picture_is_computed_again(tiny_model, drawn_pictures, tmp_path):
@@ -82,7 +91,35 @@ def test_what_fails_half_way_leaves_no_file(tiny_model, drawn_pictures, tmp_path
     paths[-1].write_text("no picture")
     with pytest.raises(ImageError, match="white-square.png"):
         compute(tiny_model, paths, tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [LOCK]
+
+
+def test_two_that_want_the_same_features_make_them_once(
+    tiny_model, drawn_pictures, tmp_path, monkeypatch, capsys
+):
+    paths, begun, made = sorted(tmp_path.glob("*.png")), threading.Event(), []
+
+    def slow(encoder, paths, part, *rest):
+        made.append(part)
+        begun.set()
+        time.sleep(0.3)  # long enough for the other to want them too
+        make(encoder, paths, part, *rest)
+
+    make = features._compute
+    monkeypatch.setattr("captioner.features._compute", slow)
+    found = [None, None]
+
+    def want(turn):
+        found[turn] = compute(tiny_model, paths, tmp_path / "cache")
+
+    first, second = (threading.Thread(target=want, args=(turn,)) for turn in (0, 1))
+    first.start()
+    assert begun.wait(10)
+    second.start()
+    first.join(10)
+    second.join(10)
+    assert len(made) == 1 and np.array_equal(*found) and found[0].any()
+    assert "waiting: features are being made in" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_said_before_the_work(tiny_model, drawn_pictures, tmp_path, monkeypatch):
@@ -104,7 +141,9 @@ def test_live_features_are_those_of_the_cache(tiny_model, drawn_pictures, tmp_pa
     kept = open_features(encoder, paths, tmp_path / "cache", **options)
     live = open_features(encoder, paths, None, **options)
     assert isinstance(kept, CachedFeatures) and isinstance(live, LiveFeatures)
-    for one, other in zip(kept.stream(requests), live.stream(requests), strict=True):
+    answers = zip(kept.stream(requests), live.stream(requests), strict=True)
+    for (one, places), (other, own) in answers:
+        assert places == own == list(range(len(one)))
         assert one.dtype == other.dtype == torch.float32
         # The cache rounds to half precision; bfloat16 also rounds otherwise in other batches.
         share = 1e-3 if dtype == torch.float32 else 2e-2
@@ -121,8 +160,8 @@ def test_features_are_on_the_encoder_s_device_wherever_that_is(
         compute(tiny_model, paths, tmp_path / "cache"),
         compute(tiny_model, paths[::-1], tmp_path / "cache"),
     ]
-    (kept,) = CachedFeatures(files, torch.device("meta")).stream(requests)
+    ((kept, _),) = CachedFeatures(files, torch.device("meta")).stream(requests)
     monkeypatch.setattr("torch.autocast", lambda *arguments, **options: contextlib.nullcontext())
     encoder = tiny_model.to("meta").encoder
-    (live,) = open_features(encoder, paths, None, **options).stream(requests)
+    ((live, _),) = open_features(encoder, paths, None, **options).stream(requests)
     assert kept.device.type == live.device.type == "meta" and kept.shape == live.shape

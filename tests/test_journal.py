@@ -53,3 +53,15 @@ def test_a_gradient_that_is_no_number_is_said_in_the_singular_too(tmp_path):
     journal = Journal(tmp_path, tensorboard=False)
     with pytest.raises(TrainingError, match="at step 7; the ids of its 1 picture are in"):
         journal.not_a_number(7, [3])
+
+
+def test_a_line_that_was_cut_short_is_left_out_and_said(tmp_path, capsys):
+    journal = Journal(tmp_path, tensorboard=False)
+    for epoch in (1, 2):
+        journal.epoch(epoch, "frozen", epoch, 2.5, training={}, validation=SCORES)
+    path = tmp_path / METRICS
+    path.write_text(path.read_text()[:-40])
+    journal.rewind([("frozen", 1), ("frozen", 2)])
+    assert [json.loads(line)["epoch"] for line in path.open()] == [1]
+    assert "metrics.jsonl': 1 broken line" in capsys.readouterr().err
+    assert [own.name for own in tmp_path.iterdir()] == [METRICS]

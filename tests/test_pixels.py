@@ -25,7 +25,8 @@ def readers():
 def test_requests_are_answered_in_order_each_picture_turned_as_asked(reader):
     preprocessing, paths = reader
     found = list(read_ahead(preprocessing, paths, REQUESTS))
-    for (pictures, mirrored), pixels in zip(REQUESTS, found, strict=True):
+    for (pictures, mirrored), (pixels, places) in zip(REQUESTS, found, strict=True):
+        assert places == list(range(len(pictures)))
         for index, turn, own in zip(pictures, mirrored, pixels, strict=True):
             image = load_image(paths[index])
             expected, _ = preprocessing(ImageOps.mirror(image) if turn else image)
@@ -52,7 +53,20 @@ def test_a_picture_that_can_not_be_read_is_named_when_it_is_due(reader):
     preprocessing, paths = reader
     paths[5].write_text("no picture")
     pixels = read_ahead(preprocessing, paths, REQUESTS)
-    assert next(pixels).shape[0] == 2
+    assert next(pixels)[0].shape[0] == 2
     with pytest.raises(ImageError, match=paths[5].name):
         next(pixels)
     assert not readers()
+
+
+def test_a_picture_that_can_not_be_read_is_left_out_where_somebody_is_told(reader):
+    preprocessing, paths = reader
+    whole = [pixels for pixels, _ in read_ahead(preprocessing, paths, REQUESTS)]
+    for index in (5, 1):
+        paths[index].write_text("no picture")
+    told = []
+    found = list(read_ahead(preprocessing, paths, REQUESTS, lose=told.append))
+    assert [places for _, places in found] == [[0, 1], [], [2]]
+    assert torch.equal(found[0][0], whole[0]) and torch.equal(found[2][0][0], whole[2][2])
+    names = [paths[index].name for index in (5, 1, 1)]
+    assert all(name in str(error) for name, error in zip(names, told, strict=True))

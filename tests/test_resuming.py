@@ -8,6 +8,8 @@ from captioner.resuming import (
     BEFORE,
     STATE,
     Position,
+    check_state,
+    has_state,
     put_back_model,
     put_back_rest,
     read_state,
@@ -42,7 +44,44 @@ def test_a_state_that_is_missing_broken_or_of_another_model_is_refused(parts, tm
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(CheckpointError, match="state.safetensors' is broken"):
         read_state(tmp_path, "8 pictures")
-    assert not path.exists()  # it stands in nobody's way
+    # Nothing is better: it stays, and the next try is told the same.
+    with pytest.raises(CheckpointError, match="is broken: .*; begin again in another --output"):
+        check_state(tmp_path, "8 pictures", parts[0])
+    assert has_state(tmp_path)
+
+
+def test_what_a_state_lacks_is_said_without_reading_it(parts, tmp_path):
+    model = parts[0]
+    write(tmp_path, parts, Position())
+    check_state(tmp_path, "8 pictures", model)
+    with pytest.raises(CheckpointError, match="from 8 pictures, and this would go on from 7 pict"):
+        check_state(tmp_path, "7 pictures", model)
+    there = r"another model: decoder.output.bias is \(\d+,\) there and \(9,\) here; resume it with"
+    model.decoder.output.bias = torch.nn.Parameter(torch.zeros(9))
+    with pytest.raises(CheckpointError, match=there):
+        check_state(tmp_path, "8 pictures", model)
+
+
+def test_a_trained_run_without_a_state_is_never_begun_again(parts, tmp_path):
+    folder = tmp_path / "training"
+    assert not has_state(folder)
+    write(folder, parts, Position())
+    assert has_state(folder)
+    (folder / STATE).unlink()
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(CheckpointError, match="are gone, and it has model.safetensors already; "):
+        has_state(folder)
+
+
+def test_a_full_disk_leaves_no_part_and_says_how_to_go_on(parts, tmp_path, monkeypatch):
+    def full(tensors, path, about):
+        path.write_text("half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("captioner.resuming.write_tensors", full)
+    with pytest.raises(OSError, match="No space left on device; make room, then go on with --res"):
+        write(tmp_path, parts, Position())
+    assert not list(tmp_path.iterdir())
 
 
 def first_moments(optimizer):
@@ -65,7 +104,9 @@ def test_the_state_before_is_read_where_the_last_is_not_whole(parts, tmp_path, f
         last.write_bytes(whole[: 5000 * (fault == "cut")])
     state = read_state(tmp_path, "8 pictures")
     assert state.position.step == 1 and state.path.name == BEFORE
-    assert ("going on from the one before it" in state.note) == (fault != "gone")
+    assert "going on from the one before it" in state.note
+    assert ("was not written to its end" in state.note) == (fault == "gone")
+    assert not last.exists()  # it stands in nobody's way
 
 
 def test_everything_comes_back_as_it_was(parts, tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import safetensors
+import timm
 import torch
 
 from captioner.checkpoint import load
@@ -347,6 +348,81 @@ def test_a_run_killed_before_its_first_state_starts_again(flags, tmp_path, monke
     assert "it starts again" in capsys.readouterr().err and load(tmp_path / "run")
 
 
+def test_a_run_killed_while_its_features_were_made_begins_from_the_weights_it_was_given(
+    flags, tmp_path, monkeypatch
+):
+    torch.manual_seed(99)
+    begun = timm.create_model("test_efficientnet")
+    torch.save(begun.state_dict(), tmp_path / "backbone.pth")
+    # Later flags win: this run has weights to start from.
+    own = [*flags, "--pretrained", "--backbone-weights", str(tmp_path / "backbone.pth")]
+    assert main([*own, "--epochs", "1", "--output", str(tmp_path / "whole")]) == 0
+
+    def killed(*arguments, **options):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("captioner.features._compute", killed)
+        with pytest.raises(Killed):
+            main([*own, "--epochs", "1", "--cache", str(tmp_path / "fresh")])
+    assert main(["--resume", str(tmp_path / "run")]) == 0
+    whole, again = (load(tmp_path / name).state_dict() for name in ("whole", "run"))
+    assert all(torch.equal(tensor, again[name]) for name, tensor in whole.items())
+
+
+def test_a_run_whose_states_are_all_broken_is_never_begun_again(flags, tmp_path, capsys):
+    assert main([*flags, "--epochs", "1"]) == 0
+    states = list((tmp_path / "run/training").glob("state*"))
+    for path in states:
+        path.write_text("no state")
+    for words in ([], ["--dry-run"], []):
+        assert main(["--resume", str(tmp_path / "run"), *words]) == 1
+        err = capsys.readouterr().err
+        assert "is broken: " in err and "; begin again in another --output" in err
+    for path in states:
+        path.unlink()
+    assert main(["--resume", str(tmp_path / "run")]) == 1
+    assert "are gone, and it has model.safetensors already" in capsys.readouterr().err
+
+
+def test_resuming_is_checked_dry_too(flags, drawn_pictures, tmp_path, capsys):
+    assert main([*flags, "--epochs", "1"]) == 0
+    resume = ["--resume", str(tmp_path / "run"), "--dry-run"]
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    assert main(resume) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    file = drawn_pictures[0]
+    text = file.read_text()
+    content = json.loads(text)
+    content["annotations"][0]["caption"] = content["annotations"][1]["caption"]
+    content["annotations"][1]["caption"] = json.loads(text)["annotations"][0]["caption"]
+    file.write_text(json.dumps(content))
+    assert main(resume) == 1
+    assert "(ids and captions " in (err := capsys.readouterr().err) and "put the data and" in err
+
+
+def test_a_picture_that_goes_bad_does_not_end_a_run_for_good(flags, tmp_path, monkeypatch, capsys):
+    def killed(run, *arguments):
+        raise Killed
+
+    settings = [*flags, "--epochs", "2", "--max-bad-images", "0.2", "--save-every-steps", "1"]
+    with monkeypatch.context() as patch:
+        patch.setattr("captioner.training.Run._finish_epoch", killed)
+        with pytest.raises(Killed):
+            main([*settings, "--batch-size", "2"])
+    (tmp_path / "red-circle.png").write_text("no picture")
+    assert main(["--resume", str(tmp_path / "run")]) == 0
+    assert "left out: 1 of 8 training pictures can't be read" in capsys.readouterr().err
+
+
+def test_a_missing_tensorboard_is_said_before_any_work(flags, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    for words in ([], ["--dry-run"]):
+        assert main([*flags, "--tensorboard", *words]) == 1
+        assert "--tensorboard needs TensorBoard: pip install" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_dry_run_checks_and_writes_nothing(flags, tmp_path):
     assert main([*flags, "--dry-run"]) == 0
     assert not (tmp_path / "run").exists() and not (tmp_path / "cache").exists()
@@ -367,6 +443,10 @@ def test_a_second_run_does_not_overwrite_the_first(flags, capsys):
         (["--resume", "nowhere"], "there is no run to resume in 'nowhere'"),
         (["--epochs", "0"], "there is no epoch to train: give --epochs at least 1"),
         (["--batch-size", "0"], "batch_size must be at least 1, not 0"),
+        (
+            ["--self-critical-epochs", "1", "--reward-cider", "0"],
+            "self-critical training needs a reward: give one above 0",
+        ),
     ],
 )
 def test_mistakes_are_said_in_one_sentence(change, said, capsys):

@@ -14,7 +14,7 @@ from captioner.assembly import new_model
 from captioner.averaging import Averaged
 from captioner.checkpoint import load
 from captioner.data import read_dataset
-from captioner.errors import CheckpointError, ImageError, TrainingError
+from captioner.errors import CheckpointError, DataError, TrainingError
 from captioner.evaluation import evaluate
 from captioner.learning import Learner
 from captioner.options import DecodingOptions
@@ -153,11 +153,40 @@ def test_a_run_without_a_cache_is_not_resumed_with_one(drawn_pictures, tmp_path)
         fit(fresh_model(dataset), dataset, dataset, kept, resume=True)
 
 
-def test_a_picture_that_is_lost_on_the_way_is_named(drawn_pictures, tmp_path):
+def test_pictures_that_are_lost_on_the_way_are_named_and_left_out_up_to_a_share(
+    drawn_pictures, tmp_path, capsys
+):
     dataset = read_dataset(*drawn_pictures[:2])
     (tmp_path / "red-circle.png").write_text("no picture")
-    with pytest.raises(ImageError, match="red-circle.png"):
-        fit(fresh_model(dataset), dataset, dataset, config(tmp_path, feature_cache="off"))
+    settings = config(tmp_path, feature_cache="off", batch_size=1, max_bad_images=0.125)
+    fit(fresh_model(dataset), dataset, dataset, settings)
+    err = capsys.readouterr().err
+    # Once of the pictures to learn from, once of those to validate on: here they are the same.
+    assert err.count("left out from here on: ") == 2 and "red-circle.png" in err
+    assert [line["validation"]["images"] for line in metrics(tmp_path)] == [7, 7, 7]
+    few = replace(settings, output=str(tmp_path / "few"), max_bad_images=0.1)
+    with pytest.raises(DataError, match="1 of 8 pictures can't be read any more, now: .*red-circ"):
+        fit(fresh_model(dataset), dataset, dataset, few)
+
+
+def test_a_run_goes_on_without_a_picture_that_was_lost_since(drawn_pictures, tmp_path, monkeypatch):
+    dataset = read_dataset(*drawn_pictures[:2])
+
+    def die(run):
+        save(run)
+        if run.position.epoch == 1 and run.position.step == 3:
+            raise KeyboardInterrupt
+
+    save = Run._store
+    settings = config(tmp_path, batch_size=2, save_every_steps=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("captioner.training.Run._store", die)
+        with pytest.raises(KeyboardInterrupt):
+            fit(fresh_model(dataset), dataset, dataset, settings)
+    gone = dataset.pictures[:3]
+    fewer = replace(dataset, pictures=dataset.pictures[3:], left_out=gone)
+    assert fit(fresh_model(dataset), fewer, fewer, settings, resume=True).phase == 1
+    assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3]
 
 
 def test_a_step_computes_on_the_device_it_is_told(drawn_pictures, tmp_path, monkeypatch):
@@ -265,7 +294,7 @@ def gradient(dataset, folder, **changes):
     learner, pictures = run.learner, list(range(8))
     learner.average = Averaged(learner.trained, 0.5)
     looks = run.features.stream(learner.requests([pictures], "0"))
-    learner.step(pictures, (looked.double() for looked in looks), "0", 0)
+    learner.step(pictures, ((looked.double(), places) for looked, places in looks), "0", 0)
     return {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
 
 

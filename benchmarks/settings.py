@@ -32,6 +32,7 @@ ROWS: dict[str, dict] = {
     "word dropout 0.1": {"word_dropout": 0.1},
     "scheduled sampling 0.2": {"scheduled_sampling": 0.2},
     "no warm-up": {"warm_up": 0.0},
+    "a constant learning rate": {"schedule": "constant"},
     "no clipping of the gradient": {"gradient_clip": 1e9},
     "nothing, seed 1": {"seed": 1},
 }

@@ -88,7 +88,9 @@ class Learner:
         """
         phase, config, words, tally = self._phase, self._config, 0, Tally()
         for group in self.optimizer.param_groups:
-            group["lr"] = group["highest"] * rate(done, self._steps, config.warm_up)
+            group["lr"] = group["highest"] * rate(
+                done, self._steps, config.warm_up, config.schedule
+            )
         self.optimizer.zero_grad(set_to_none=True)
         broken = False
         for asked in self._parts(pictures):
@@ -122,7 +124,13 @@ class Learner:
             return None
         self.optimizer.step()
         self.average.update(done)
-        return {**tally.sums(), "gradient": (norm, 1)}
+        names = ("learning rate", "encoder learning rate")
+        rates = {name: (group["lr"], 1) for name, group in zip(names, self.optimizer.param_groups)}
+        return {**tally.sums(), "gradient": (norm, 1), **rates}
+
+    def captions(self, pictures: Sequence[int]) -> int:
+        """How many captions a step with these pictures learns from."""
+        return self._objective.captions(pictures)
 
     def _parts(self, pictures: Sequence[int]) -> list[Sequence[int]]:
         """This process's share of a step's pictures, in the parts that it takes them in."""

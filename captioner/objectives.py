@@ -49,7 +49,11 @@ class CrossEntropy:
     """Human captions: the next word, and for words with boxes where to look."""
 
     def __init__(self, config: TrainingConfig, examples: Examples, dataset: CaptionDataset) -> None:
-        self._config = config
+        self._config, self._examples = config, examples
+
+    def captions(self, pictures: Sequence[int]) -> int:
+        """How many captions people gave to some pictures."""
+        return sum(len(self._examples.captions[index]) for index in pictures)
 
     def __call__(self, model: Captioner, annotations: Tensor, batch: Batch) -> Outcome:
         """Reads the captions of a batch.
@@ -117,6 +121,10 @@ class SelfCritical:
         weights = {name: getattr(config, f"reward_{name}") for name in REWARDS}
         self._reward, self._config, self._examples = Reward(references, weights), config, examples
         self._options = DecodingOptions(max_length=max(examples.lengths), considered=0)
+
+    def captions(self, pictures: Sequence[int]) -> int:
+        """How many captions are drawn for some pictures."""
+        return len(pictures) * self._config.samples
 
     def __call__(self, model: Captioner, annotations: Tensor, batch: Batch) -> Outcome:
         """Draws captions for a batch and compares them.

@@ -78,16 +78,19 @@ def finished(phases: Sequence[Phase], number: int, epoch: int) -> list[tuple[str
     ]
 
 
-def rate(done: int, steps: int, warm_up: float) -> float:
-    """The share of the highest learning rate: up in a straight line, then down half a cosine.
+def rate(done: int, steps: int, warm_up: float, schedule: str = "cosine") -> float:
+    """The share of the highest learning rate: up in a straight line, then by the schedule.
 
     Args:
         done: finished steps of the phase.
         steps: of the whole phase.
         warm_up: share of the steps until the highest.
+        schedule: "cosine", down half a cosine to a hundredth, or "constant".
     """
     warm = max(1, round(warm_up * steps))
     if done < warm:
         return (done + 1) / warm
+    if schedule == "constant":
+        return 1.0
     share = (done - warm) / max(1, steps - warm)
     return 0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2

@@ -61,6 +61,9 @@ def settle(
     for name, whole, missing in _rooms(model, train_set, validation_set, config):
         told.append(f"{name}: features of {sized(whole)}, {sized(missing)} still to be made")
         need += missing
+    wanted = config.grounding_weight or config.reward_grounding
+    if wanted and not any(picture.regions for picture in train_set.pictures):
+        told.append("no caption has boxes: --grounding-weight and --reward-grounding do nothing")
     free = free_room(folder)
     if config.feature_cache == "on":
         check_room(folder, need)

@@ -34,6 +34,7 @@ RECIPES: dict[str, dict[str, object]] = {
         "batch_size": 13,  # pictures of five captions: about the 64 captions of the paper
         "learning_rate": 2e-4,
         "warm_up": 0.0,
+        "schedule": "constant",
         "doubly_stochastic_weight": 1.0,
         "grounding_weight": 0.0,
         "average_decay": 0.0,

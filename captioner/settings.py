@@ -8,6 +8,7 @@ from captioner.options import check_bounds, option
 
 PRECISIONS = ("auto", "fp32", "bf16")
 DEVICES = ("auto", "cpu", "cuda")
+SCHEDULES = ("constant", "cosine")
 FEATURE_CACHES = ("auto", "on", "off")
 
 
@@ -39,6 +40,9 @@ class TrainingConfig:
     )
     warm_up: float = option(
         0.05, "share of a phase's steps until the learning rate is highest", least=0, below=1
+    )
+    schedule: str = option(
+        "cosine", "what the learning rate does after that: falls, or stays", SCHEDULES
     )
     gradient_clip: float = option(1.0, "largest norm of the gradient", above=0)
     self_critical_clip: float = option(0.25, "the same in self-critical training", above=0)

@@ -167,15 +167,17 @@ class Run:
         config, position, started = self.config, self.position, time.monotonic()
         # The order of an epoch follows from its number: there is nothing to store.
         seed = f"{config.seed}/{position.phase}/{position.epoch}"
-        batches = self.learner.examples.batches(config.batch_size, seed)[position.step :]
+        every = self.learner.examples.batches(config.batch_size, seed)
+        captions = [self.learner.captions(batch) for batch in every]
+        batches = every[position.step :]
         looks = self.features.stream(self.learner.requests(batches, seed))
         self.model.train()
         tally = Tally()
         bar = tqdm(
-            total=self.steps,
-            initial=position.step,
+            total=sum(captions),
+            initial=sum(captions[: position.step]),
             desc=f"{self.phase.name}, epoch {position.epoch + 1}/{self.phase.epochs}",
-            unit="batch",
+            unit="caption",
             disable=bool(self.world.rank),
         )
         with closing(looks), bar, compiled(self.model, config.compile):
@@ -188,8 +190,8 @@ class Run:
                 tally.add(figures)
                 means = {name: total / n for name, (total, n) in figures.items() if n}
                 self.journal.step(self._done(), means)
-                bar.set_postfix_str(", ".join(f"{name} {v:.2f}" for name, v in means.items()))
-                bar.update()
+                bar.set_postfix_str(", ".join(f"{name} {v:.3g}" for name, v in means.items()))
+                bar.update(self.learner.captions(batch))
                 self.position = self.position.after_step()
                 # Every process must come to the same answers, whatever signal or clock it has.
                 stop, save_now = self._agree(interrupted.is_set())

@@ -415,6 +415,14 @@ def test_a_picture_that_goes_bad_does_not_end_a_run_for_good(flags, tmp_path, mo
     assert "left out: 1 of 8 training pictures can't be read" in capsys.readouterr().err
 
 
+def test_boxes_that_are_not_there_are_said(flags, capsys):
+    assert main([*flags, "--dry-run"]) == 0
+    said = "no caption has boxes: --grounding-weight and --reward-grounding do nothing"
+    assert said in capsys.readouterr().err
+    assert main([*flags, "--dry-run", "--grounding-weight", "0"]) == 0
+    assert said not in capsys.readouterr().err
+
+
 def test_a_missing_tensorboard_is_said_before_any_work(flags, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     for words in ([], ["--dry-run"]):

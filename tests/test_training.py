@@ -73,7 +73,9 @@ def metrics(folder):
 PHASES = {"epochs": 2, "finetune_epochs": 1, "self_critical_epochs": 1, "average_decay": 0.5}
 
 
-def test_the_phases_follow_one_another_and_each_moves_what_it_should(drawn_pictures, tmp_path):
+def test_the_phases_follow_one_another_and_each_moves_what_it_should(
+    drawn_pictures, tmp_path, capsys
+):
     dataset = read_dataset(*drawn_pictures[:2])
     model = fresh_model(dataset)
     before = {k: v.clone() for k, v in model.encoder.backbone.state_dict().items()}
@@ -88,6 +90,13 @@ def test_the_phases_follow_one_another_and_each_moves_what_it_should(drawn_pictu
     ]
     assert {"loss", "entropy", "gradient"} <= lines[2]["training"].keys()
     assert {"reward", "length", "word entropy"} <= lines[3]["training"].keys()
+    own = [line["training"].get("encoder learning rate", 0) > 0 for line in lines]
+    assert own == [False, False, True, False]
+    assert all(line["training"]["learning rate"] > 0 for line in lines)
+    # The bar counts captions: each picture has one, and five are drawn of it.
+    err = capsys.readouterr().err
+    assert "frozen, epoch 1/2: 100%" in err and "| 8/8 [" in err and "| 40/40 [" in err
+    assert "caption/s" in err
     after = model.encoder.backbone.state_dict()
     moved = {name for name in before if not torch.equal(before[name].half(), after[name].half())}
     assert all(name.split(".")[1] in ("blocks", "conv_head", "bn2") for name in moved)

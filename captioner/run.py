@@ -24,7 +24,7 @@ from captioner.prepare import LAYOUTS
 from captioner.readable import leave_out_unreadable
 from captioner.recipes import ABOUT, RECIPES
 from captioner.resuming import check_state, has_state
-from captioner.runfile import RUN, check_vocabulary, read_run, write_run
+from captioner.runfile import RUN, changed_since, check_vocabulary, read_run, write_run
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
 from captioner.training import fit
@@ -133,6 +133,8 @@ def train(
     if going_on:
         made_from = fingerprint(train_set, validation_set, training, world)
         check_state(folder, made_from, captioner)
+        for change in changed_since(folder):
+            say(change)
     if dry_run:
         return 0
     train_set, validation_set = _readable(train_set, validation_set, training, world)

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from captioner.errors import CheckpointError
 from captioner.vocabulary import Vocabulary
 
@@ -25,11 +27,7 @@ def write_run(folder: Path, vocabulary: Vocabulary, configs: Mapping[str, Any]) 
         configs: dataclasses by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made_by = {
-        "command": sys.argv,
-        "versions": {name: version(name) for name in ("captioner", "torch", "timm")},
-        "commit": _commit(),
-    }
+    made_by = {"command": sys.argv, "commit": _commit(), **_made_with()}
     settings = {name: asdict(config) for name, config in configs.items()}
     vocabulary.save(folder / VOCABULARY)
     part = folder / f"{RUN}.part"
@@ -55,6 +53,22 @@ def read_run(folder: Path, kinds: Mapping[str, type]) -> dict[str, Any]:
         ) from error
 
 
+def changed_since(folder: Path) -> list[str]:
+    """What a run goes on with that it did not begin with: a sentence for each, as it may show.
+
+    Args:
+        folder: of what resuming needs, as `write_run` left it.
+    """
+    began, now = json.loads((folder / RUN).read_text())["made_by"], _made_with()
+    told = {"threads": (began.get("threads"), now["threads"])}
+    told |= {name: (began["versions"].get(name), own) for name, own in now["versions"].items()}
+    return [
+        f"{name}: {before} when it began and {after} now; its weights may differ in the last digits"
+        for name, (before, after) in told.items()
+        if before is not None and before != after
+    ]
+
+
 def check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
     """Refuses captions that give other words than those a run began with.
 
@@ -70,9 +84,16 @@ def check_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
         )
 
 
+def _made_with() -> dict[str, Any]:
+    """What the last digits of a sum depend on."""
+    versions = {name: version(name) for name in ("captioner", "torch", "timm")}
+    return {"versions": versions, "threads": torch.get_num_threads()}
+
+
 def _commit() -> str | None:
-    """The git commit of this code, if it is under git."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """The git commit of this code, if it is under git; "-dirty" if it was changed since."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    command += ["--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -137,7 +137,22 @@ def test_a_run_says_what_made_it(flags, tmp_path):
     assert main([*flags, "--epochs", "1"]) == 0
     made_by = json.loads((tmp_path / "run/training/run.json").read_text())["made_by"]
     assert made_by["command"] and made_by["versions"].keys() == {"captioner", "torch", "timm"}
-    assert made_by["commit"] is None or len(made_by["commit"]) == 40
+    assert made_by["commit"] is None or len(made_by["commit"].removesuffix("-dirty")) == 40
+
+
+def test_what_made_a_run_is_said_where_it_is_another_now(flags, tmp_path, capsys):
+    assert main([*flags, "--epochs", "1"]) == 0
+    resume = ["--resume", str(tmp_path / "run"), "--dry-run"]
+    assert main(resume) == 0 and "when it began" not in capsys.readouterr().err
+    path = tmp_path / "run/training/run.json"
+    content = json.loads(path.read_text())
+    content["made_by"]["versions"]["torch"] = "1.0"
+    content["made_by"]["threads"] = 99
+    path.write_text(json.dumps(content))
+    assert main(resume) == 0
+    err = capsys.readouterr().err
+    assert f"torch: 1.0 when it began and {torch.__version__.partition('+')[0]}" in err
+    assert f"threads: 99 when it began and {torch.get_num_threads()} now; its weights may" in err
 
 
 def test_a_stage_that_is_not_there_is_said_before_any_work(flags, tmp_path, capsys):

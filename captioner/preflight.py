@@ -13,7 +13,7 @@ from PIL import Image
 from captioner.data import CaptionDataset
 from captioner.devices import choose_device
 from captioner.errors import sized
-from captioner.features import cache_file, check_room, free_room, stamp
+from captioner.feature_files import cache_file, check_room, free_room, stamp
 from captioner.model import Captioner
 from captioner.phases import plan
 from captioner.settings import TrainingConfig

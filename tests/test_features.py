@@ -7,15 +7,10 @@ import pytest
 import torch
 from PIL import ImageOps
 
-from captioner import features
+from captioner import feature_files
 from captioner.errors import DataError, ImageError
-from captioner.features import (
-    LOCK,
-    CachedFeatures,
-    LiveFeatures,
-    cached_features,
-    open_features,
-)
+from captioner.feature_files import LOCK, cached_features
+from captioner.features import CachedFeatures, LiveFeatures, open_features
 from captioner.images import load_image
 from captioner.pixels import read_pixels
 from captioner.world import World
@@ -105,8 +100,8 @@ def test_two_that_want_the_same_features_make_them_once(
         time.sleep(0.3)  # long enough for the other to want them too
         make(encoder, paths, part, *rest)
 
-    make = features._compute
-    monkeypatch.setattr("captioner.features._compute", slow)
+    make = feature_files._compute
+    monkeypatch.setattr("captioner.feature_files._compute", slow)
     found = [None, None]
 
     def want(turn):
@@ -124,7 +119,7 @@ def test_two_that_want_the_same_features_make_them_once(
 
 def test_a_full_disk_is_said_before_the_work(tiny_model, drawn_pictures, tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("captioner.feature_files.shutil.disk_usage", lambda folder: usage)
     with pytest.raises(
         DataError, match="the features take 16 kB, but .* has 1 kB free; give another"
     ):

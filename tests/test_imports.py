@@ -29,6 +29,7 @@ LAYERS = [
     "transformer",
     "encoder decoders data batches visual prepare scoring metrics.human",
     "pixels",
+    "feature_files",
     "model features report regions rewards phases averaging",
     "assembly",
     "checkpoint evaluation results examples journal readable",

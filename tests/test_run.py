@@ -173,7 +173,7 @@ def test_room_for_every_phase_is_looked_for_before_any_work(flags, tmp_path, cap
     assert frozen and tuned and "GB free (--feature-cache auto)" in err
     assert "features are kept in '" in err
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("captioner.feature_files.shutil.disk_usage", lambda folder: usage)
     assert main([*flags, "--feature-cache", "on"]) == 1
     take = r"the features take [1-9]\d* kB, but '.*' has 10 bytes free; give another folder"
     assert re.search(take, capsys.readouterr().err)
@@ -186,7 +186,7 @@ def test_room_for_every_phase_is_looked_for_before_any_work(flags, tmp_path, cap
 def test_what_is_kept_already_takes_no_more_room(flags, tmp_path, capsys, monkeypatch):
     assert main([*flags, "--epochs", "1", "--self-critical-epochs", "1"]) == 0
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("captioner.feature_files.shutil.disk_usage", lambda folder: usage)
     settings = ["--output", str(tmp_path / "other"), "--feature-cache", "on", "--dry-run"]
     assert main([*flags, *settings, "--self-critical-epochs", "1"]) == 0
     # After fine-tuning the frozen layers look otherwise.
@@ -199,7 +199,7 @@ def test_what_was_chosen_for_a_run_stays_when_it_is_resumed(flags, tmp_path, cap
     path = tmp_path / "run/training/run.json"
     with monkeypatch.context() as patch:
         usage = type("Usage", (), {"free": 10})
-        patch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+        patch.setattr("captioner.feature_files.shutil.disk_usage", lambda folder: usage)
         assert main([*flags, "--epochs", "1"]) == 0
     written = json.loads(path.read_text())["training"]
     assert (written["feature_cache"], written["device"]) == ("off", "cpu")
@@ -222,7 +222,7 @@ def test_a_run_from_before_the_choice_goes_on_as_it_began(flags, tmp_path, monke
     path.write_text(json.dumps(run))
     # The disk has filled up since: with its features.
     usage = type("Usage", (), {"free": 10})
-    monkeypatch.setattr("captioner.features.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("captioner.feature_files.shutil.disk_usage", lambda folder: usage)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     assert main(["--resume", str(tmp_path / "run")]) == 0
@@ -377,7 +377,7 @@ def test_a_run_killed_while_its_features_were_made_begins_from_the_weights_it_wa
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("captioner.features._compute", killed)
+        patch.setattr("captioner.feature_files._compute", killed)
         with pytest.raises(Killed):
             main([*own, "--epochs", "1", "--cache", str(tmp_path / "fresh")])
     assert main(["--resume", str(tmp_path / "run")]) == 0

@@ -19,7 +19,7 @@ from captioner.model import Captioner, ModelConfig
 from captioner.options import add_options, from_arguments, option
 from captioner.phases import plan
 from captioner.preflight import settle
-from captioner.prepare import LAYOUTS
+from captioner.prepare import LAYOUTS, read_layout
 from captioner.readable import leave_out_unreadable
 from captioner.recipes import ABOUT, RECIPES
 from captioner.resuming import BEFORE, STATE
@@ -153,7 +153,7 @@ def read_splits(data: DataConfig) -> tuple[CaptionDataset, CaptionDataset]:
     if data.data:
         if not data.root:
             raise ValueError(f"--data {data.data} needs --root, the folder of that data set")
-        prepared = LAYOUTS[data.data](Path(data.root))
+        prepared = read_layout(data.data, data.root)
         for note in prepared.notes:
             print(note, file=sys.stderr)
         validation = "val" if "val" in prepared.splits else "dev"

@@ -19,8 +19,9 @@ from captioner.layouts.prepared import Prepared
 from captioner.model import ModelConfig
 from captioner.prepare import LAYOUTS
 from captioner.recipes import ABOUT, RECIPES
-from captioner.run import DataConfig, main
+from captioner.run import DataConfig, main, read_splits
 from captioner.settings import TrainingConfig
+from captioner.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = (
@@ -348,6 +349,39 @@ def test_splits_that_share_a_picture_are_refused_before_any_work(flags, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+def test_the_same_file_for_both_splits_is_said_once(flags, capsys):
+    assert main([*flags, "--dry-run"]) == 0
+    said = f"training and validation are the same pictures: scores on {flags[1]} tell what it"
+    assert capsys.readouterr().err.count(said) == 1
+
+
+def test_one_process_speaks_of_the_data(flags, own, capsys):
+    layout = DataConfig(data="folder", root=own[3])
+    files = DataConfig(train_annotations=flags[1], validation_annotations=flags[3], images=flags[5])
+    for data, note in ((layout, "captions.csv gives no split"), (files, "the same pictures")):
+        read_splits(data, World(1, 2))
+        assert capsys.readouterr().err == ""
+        read_splits(data, World(0, 2))
+        assert note in (said := capsys.readouterr().err) and said.count("\n") == 1
+        read_splits(data)
+        assert capsys.readouterr().err == said
+
+
+def test_a_layout_is_told_where_its_pictures_lie(drawn_pictures, tmp_path, capsys):
+    _, folder, captions = drawn_pictures
+    root, records = tmp_path / "apart", []
+    for number, (name, text) in enumerate(captions.items()):
+        split, sentence = "val" if number < 2 else "train", {"raw": text, "sentid": number}
+        records.append({"filename": name, "imgid": number, "split": split, "sentences": [sentence]})
+    root.mkdir()
+    (root / "dataset_flickr8k.json").write_text(json.dumps({"images": records}))
+    words = ["--data", "karpathy", "--root", str(root), *SMALL, "--dry-run"]
+    assert main(words) == 1
+    assert "give their folder as --images" in capsys.readouterr().err
+    assert main([*words, "--images", str(folder)]) == 0
+    assert "6 pictures with 6 captions to learn from, 2 to val" in capsys.readouterr().err
+
+
 def test_own_pictures_and_captions_can_be_trained_on_as_they_are(own, capsys):
     assert main([*own, "--dry-run"]) == 0
     said = capsys.readouterr().err
@@ -384,6 +418,14 @@ def test_a_second_run_does_not_overwrite_the_first(flags, capsys):
         ([], "give --train-annotations, --validation-annotations, --images, or --data and --root"),
         (["--data", "coco"], "--data coco needs --root"),
         (["--data", "coco", "--root", "nowhere"], "expected captions in nowhere"),
+        (
+            ["--data", "flickr8k", "--root", "there", "--images", "here"],
+            "flickr8k has no use for images; leave out here",
+        ),
+        (
+            ["--data", "coco", "--root", "there", "--train-annotations", "here"],
+            "--data coco finds the captions itself: leave out --train-annotations",
+        ),
         (["--resume", "nowhere"], "there is no run to resume in 'nowhere'"),
         (["--epochs", "0"], "there is no epoch to train: give --epochs at least 1"),
         (["--batch-size", "0"], "batch_size must be at least 1, not 0"),

@@ -42,6 +42,10 @@ def entity_regions(split: dict, root: Path | zipfile.Path) -> tuple[list[dict], 
         if not (drawn.exists() and told.exists()):
             counts["pictures without Entities, left without regions"] += 1
             continue
+        # Boxes are in pixels of the size that the XML states: they must be scaled.
+        if "width" not in image:
+            counts["pictures whose header can't be read, left without regions"] += 1
+            continue
         boxes = read_boxes(drawn, image["width"], image["height"])
         unused = captions[image["id"]]
         for line in filter(str.strip, read_text(told).split("\n")):

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from captioner.model import Captioner, ModelConfig
 from captioner.options import add_options, from_arguments, option
 from captioner.phases import plan
 from captioner.preflight import fingerprint, settle
-from captioner.prepare import LAYOUTS
+from captioner.prepare import LAYOUTS, read_layout
 from captioner.readable import leave_out_unreadable
 from captioner.recipes import ABOUT, RECIPES
 from captioner.resuming import check_state, has_state
@@ -38,7 +38,9 @@ class DataConfig:
 
     train_annotations: str = option("", "COCO captions JSON of the training split")
     validation_annotations: str = option("", "COCO captions JSON of the validation split")
-    images: str = option("", "folder that the file names in them are relative to")
+    images: str = option(
+        "", "folder of the pictures; with --data needed only where they aren't beside the captions"
+    )
     data: str = option("", "instead of these: a data set in its original layout", LAYOUTS)
     root: str = option("", "folder of that data set, or its one file of captions")
     min_count: int = option(5, "how often a word must be seen to be learnt")
@@ -118,7 +120,7 @@ def train(
             f"{training.output!r} holds a run already; "
             f"go on with --resume {training.output}, or give another --output"
         )
-    train_set, validation_set = read_splits(data)
+    train_set, validation_set = read_splits(data, world)
     # Random weights are a function of the seed too.
     torch.manual_seed(training.seed)
     # In going on all weights come from the state: those it began with are not asked for again.
@@ -152,42 +154,68 @@ def train(
     return 0
 
 
-def read_splits(data: DataConfig) -> tuple[CaptionDataset, CaptionDataset]:
+_ANNOTATIONS = ("train_annotations", "validation_annotations")
+
+
+def read_splits(
+    data: DataConfig, world: World | None = None
+) -> tuple[CaptionDataset, CaptionDataset]:
     """Reads the training and the validation split.
+
+    Args:
+        world: of these processes the first says what there is to say; none: this one is alone.
 
     Raises:
         CaptionerError: a file is missing or malformed, or the splits share a picture.
-        ValueError: neither way of giving the data is complete.
+        ValueError: neither way of giving the data is complete, or the two are mixed.
     """
-    if data.data:
-        if not data.root:
-            raise ValueError(f"--data {data.data} needs --root, the folder of that data set")
-        prepared = LAYOUTS[data.data](Path(data.root))
-        for note in prepared.notes:
-            print(note, file=sys.stderr)
-        validation = "val" if "val" in prepared.splits else "dev"
-        absent = [name for name in ("train", validation) if name not in prepared.splits]
-        if absent:
-            raise DataError(f"{data.root!r} has no pictures of the split {absent[0]!r}")
-        return tuple(
-            make_dataset(prepared.splits[name], prepared.images, name)
-            for name in ("train", validation)
-        )
-    missing = [
-        "--" + name.replace("_", "-")
-        for name in ("train_annotations", "validation_annotations", "images")
-        if not getattr(data, name)
-    ]
+    read = _read_layout if data.data else _read_files
+    return read(data, _speaker(world or World()))
+
+
+def _read_layout(
+    data: DataConfig, say: Callable[[str], None]
+) -> tuple[CaptionDataset, CaptionDataset]:
+    beside = _flags(name for name in _ANNOTATIONS if getattr(data, name))
+    if beside:
+        raise ValueError(f"--data {data.data} finds the captions itself: leave out {beside}")
+    if not data.root:
+        raise ValueError(f"--data {data.data} needs --root, the folder of that data set")
+    prepared = read_layout(data.data, data.root, images=data.images or None)
+    for note in prepared.notes:
+        say(note)
+    validation = "val" if "val" in prepared.splits else "dev"
+    absent = [name for name in ("train", validation) if name not in prepared.splits]
+    if absent:
+        raise DataError(f"{data.root!r} has no pictures of the split {absent[0]!r}")
+    return tuple(
+        make_dataset(prepared.splits[name], prepared.images, name) for name in ("train", validation)
+    )
+
+
+def _read_files(
+    data: DataConfig, say: Callable[[str], None]
+) -> tuple[CaptionDataset, CaptionDataset]:
+    missing = _flags(name for name in (*_ANNOTATIONS, "images") if not getattr(data, name))
     if missing:
-        raise ValueError(f"give {', '.join(missing)}, or --data and --root")
+        raise ValueError(f"give {missing}, or --data and --root")
     files = [Path(data.train_annotations), Path(data.validation_annotations)]
     train_set, validation_set = (read_dataset(file, Path(data.images)) for file in files)
     # The same file twice is no slip: whether a model can learn a few pictures by heart.
-    if files[0].resolve() != files[1].resolve():
+    if files[0].resolve() == files[1].resolve():
+        say(
+            f"training and validation are the same pictures: scores on {files[0]} tell what it "
+            "learns by heart"
+        )
+    else:
         learnt = {picture.path for picture in train_set.pictures}
         shared = [p.path for p in validation_set.pictures if p.path in learnt]
         refuse(f"pictures in both {files[0]} and {files[1]}", shared)
     return train_set, validation_set
+
+
+def _flags(names: Iterable[str]) -> str:
+    return ", ".join("--" + name.replace("_", "-") for name in names)
 
 
 def build(data: DataConfig, config: ModelConfig, train_set: CaptionDataset) -> Captioner:
@@ -244,7 +272,7 @@ _CONFIGS = {
 }
 
 
-_USAGE = """train.py [--recipe NAME] [SETTING ...] --data NAME --root DIR
+_USAGE = """train.py [--recipe NAME] [SETTING ...] --data NAME --root DIR [--images DIR]
        train.py [--recipe NAME] [SETTING ...] --train-annotations FILE
                 --validation-annotations FILE --images DIR
        train.py --resume RUN

@@ -16,10 +16,13 @@ import timm
 import torch
 
 from captioner.checkpoint import load
+from captioner.layouts.prepared import Prepared
 from captioner.model import ModelConfig
+from captioner.prepare import LAYOUTS
 from captioner.recipes import ABOUT, RECIPES
-from captioner.run import DataConfig, main
+from captioner.run import DataConfig, main, read_splits
 from captioner.settings import TrainingConfig
+from captioner.world import World
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = (
@@ -38,6 +41,18 @@ def flags(drawn_pictures, tmp_path):
     return [
         *("--train-annotations", str(file), "--validation-annotations", str(file)),
         *("--images", str(folder), "--cache", str(tmp_path / "cache")),
+        *("--output", str(tmp_path / "run"), *SMALL),
+    ]
+
+
+@pytest.fixture
+def own(drawn_pictures, tmp_path):
+    """What trains on a folder of one's own pictures with a captions.csv."""
+    _, folder, captions = drawn_pictures
+    rows = "".join(f"{name},{text}\n" for name, text in captions.items())
+    (folder / "captions.csv").write_text("file_name,caption\n" + rows)
+    return [
+        *("--data", "folder", "--root", str(folder), "--cache", str(tmp_path / "cache")),
         *("--output", str(tmp_path / "run"), *SMALL),
     ]
 
@@ -123,6 +138,18 @@ def test_an_unreadable_picture_is_named_and_left_out_up_to_a_share(flags, tmp_pa
     assert main([*flags, "--epochs", "1", "--output", str(tmp_path / "other")]) == 1
     err = capsys.readouterr().err
     assert "1 of 8 training pictures can't be read" in err and "raise --max-bad-images" in err
+
+
+def test_an_unreadable_picture_of_a_layout_is_left_out_like_any_other(own, tmp_path, capsys):
+    (tmp_path / "red-circle.png").write_text("no picture")
+    assert main([*own, "--epochs", "1", "--max-bad-images", "0.5"]) == 0
+    err = capsys.readouterr().err
+    assert "pictures whose header can't be read: 1, first red-circle.png; they have no size" in err
+    assert re.search(r"left out: 1 of \d \w+ pictures can't be read: .*red-circle\.png", err)
+    assert main([*own, "--epochs", "1", "--output", str(tmp_path / "other")]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"train\.py: 1 of \d \w+ pictures can't be read: .*red-circle\.png", last)
+    assert last.endswith("mend or remove them, or raise --max-bad-images")
 
 
 def test_other_captions_are_refused_on_resuming(flags, drawn_pictures, capsys):
@@ -320,12 +347,10 @@ def test_an_interrupt_before_the_first_step_is_no_traceback(flags, monkeypatch, 
 
 
 def test_a_layout_validates_on_its_own_validation_split(tmp_path, monkeypatch, capsys):
-    from captioner.prepare import Prepared
-
-    read = {
-        "flickr8k": lambda root: Prepared(root, {"train": {}, "test": {}}, ("dev is left out",))
-    }
-    monkeypatch.setattr("captioner.run.LAYOUTS", read)
+    splits = {"train": {"images": []}, "test": {"images": []}}
+    monkeypatch.setitem(
+        LAYOUTS, "flickr8k", lambda root: Prepared(root, splits, ("dev is left out",))
+    )
     assert main(["--data", "flickr8k", "--root", str(tmp_path)]) == 1
     err = capsys.readouterr().err
     assert "has no pictures of the split 'dev'" in err and "dev is left out" in err
@@ -340,12 +365,41 @@ def test_splits_that_share_a_picture_are_refused_before_any_work(flags, tmp_path
     assert not (tmp_path / "run").exists()
 
 
-def test_own_pictures_and_captions_can_be_trained_on_as_they_are(drawn_pictures, tmp_path, capsys):
+def test_the_same_file_for_both_splits_is_said_once(flags, capsys):
+    assert main([*flags, "--dry-run"]) == 0
+    said = f"training and validation are the same pictures: scores on {flags[1]} tell what it"
+    assert capsys.readouterr().err.count(said) == 1
+
+
+def test_one_process_speaks_of_the_data(flags, own, capsys):
+    layout = DataConfig(data="folder", root=own[3])
+    files = DataConfig(train_annotations=flags[1], validation_annotations=flags[3], images=flags[5])
+    for data, note in ((layout, "captions.csv gives no split"), (files, "the same pictures")):
+        read_splits(data, World(1, 2))
+        assert capsys.readouterr().err == ""
+        read_splits(data, World(0, 2))
+        assert note in (said := capsys.readouterr().err) and said.count("\n") == 1
+        read_splits(data)
+        assert capsys.readouterr().err == said
+
+
+def test_a_layout_is_told_where_its_pictures_lie(drawn_pictures, tmp_path, capsys):
     _, folder, captions = drawn_pictures
-    rows = "".join(f"{name},{text}\n" for name, text in captions.items())
-    (folder / "captions.csv").write_text("file_name,caption\n" + rows)
-    words = ["--data", "folder", "--root", str(folder), "--output", str(tmp_path / "run"), *SMALL]
-    assert main([*words, "--dry-run"]) == 0
+    root, records = tmp_path / "apart", []
+    for number, (name, text) in enumerate(captions.items()):
+        split, sentence = "val" if number < 2 else "train", {"raw": text, "sentid": number}
+        records.append({"filename": name, "imgid": number, "split": split, "sentences": [sentence]})
+    root.mkdir()
+    (root / "dataset_flickr8k.json").write_text(json.dumps({"images": records}))
+    words = ["--data", "karpathy", "--root", str(root), *SMALL, "--dry-run"]
+    assert main(words) == 1
+    assert "give their folder as --images" in capsys.readouterr().err
+    assert main([*words, "--images", str(folder)]) == 0
+    assert "6 pictures with 6 captions to learn from, 2 to val" in capsys.readouterr().err
+
+
+def test_own_pictures_and_captions_can_be_trained_on_as_they_are(own, capsys):
+    assert main([*own, "--dry-run"]) == 0
     said = capsys.readouterr().err
     assert "captions.csv gives no split: dev gets 2 of the 8 pictures" in said
     assert "6 pictures with 6 captions to learn from, 2 to validate on" in said
@@ -463,6 +517,14 @@ def test_a_second_run_does_not_overwrite_the_first(flags, capsys):
         ([], "give --train-annotations, --validation-annotations, --images, or --data and --root"),
         (["--data", "coco"], "--data coco needs --root"),
         (["--data", "coco", "--root", "nowhere"], "expected captions in nowhere"),
+        (
+            ["--data", "flickr8k", "--root", "there", "--images", "here"],
+            "flickr8k has no use for images; leave out here",
+        ),
+        (
+            ["--data", "coco", "--root", "there", "--train-annotations", "here"],
+            "--data coco finds the captions itself: leave out --train-annotations",
+        ),
         (["--resume", "nowhere"], "there is no run to resume in 'nowhere'"),
         (["--epochs", "0"], "there is no epoch to train: give --epochs at least 1"),
         (["--batch-size", "0"], "batch_size must be at least 1, not 0"),

@@ -40,13 +40,24 @@ def left_out(name: str, pictures: Sequence[str], there: Container[str], folder: 
 
 
 def image_record(image_id: int, folder: Path, name: str) -> dict:
-    """Makes a picture's entry in COCO captions JSON, with its size as it is shown."""
-    width, height = upright_size(folder / name)
-    return {"id": image_id, "file_name": name, "width": width, "height": height}
+    """Makes a picture's entry in COCO captions JSON, with its size as it is shown.
+
+    One whose header can't be read has no size: that is no reason to refuse the others.
+    """
+    record = {"id": image_id, "file_name": name}
+    try:
+        width, height = upright_size(folder / name)
+    except ImageError:
+        return record
+    return record | {"width": width, "height": height}
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Reads the (width, height) of a picture as it is shown, from its header alone."""
+    """Reads the (width, height) of a picture as it is shown, from its header alone.
+
+    Raises:
+        ImageError: the header can't be read.
+    """
     # Loaded here, as the command line's help needs the names of the layouts, and at once.
     from PIL import ExifTags, Image
 
@@ -55,7 +66,8 @@ def upright_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as picture:
             size = picture.size
             turned = picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    except (OSError, Image.DecompressionBombError) as error:
+    # On a damaged file Pillow's plugins raise nearly anything.
+    except Exception as error:
         raise ImageError(f"can't read the picture {path}: {error}") from error
     return size[::-1] if turned else size
 

@@ -51,7 +51,27 @@ def check_apart(splits: dict[str, dict]) -> None:
             refuse(f"{what} {one} and {other}", sorted(seen[one] & seen[other]))
 
 
+def note_unsized(splits: dict[str, dict]) -> tuple[str, ...]:
+    """Says which pictures have no size, as their headers can't be read; nothing if all have one.
+
+    Raises:
+        DataError: none has.
+    """
+    pictures = [image for split in splits.values() for image in split["images"]]
+    unsized = [image["file_name"] for image in pictures if "width" not in image]
+    fault = "pictures whose header can't be read"
+    if len(unsized) == len(pictures):
+        refuse(f"there are no others than {fault}", unsized)
+    mend = "they have no size, and training leaves them out (--max-bad-images)"
+    return (f"{listed(fault, unsized)}; {mend}",) if unsized else ()
+
+
 def refuse(fault: str, items: Sequence) -> None:
     """Raises DataError with the number of items that have a fault and the first three, if any."""
     if items:
-        raise DataError(f"{fault}: {len(items)}, first {', '.join(map(str, items[:3]))}")
+        raise DataError(listed(fault, items))
+
+
+def listed(fault: str, items: Sequence) -> str:
+    """The number of items that have a fault, and the first three."""
+    return f"{fault}: {len(items)}, first {', '.join(map(str, items[:3]))}"

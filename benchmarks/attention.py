@@ -26,8 +26,9 @@ from captioner.images import load_image
 from captioner.losses import mean_entropy
 from captioner.model import Captioner, ModelConfig
 from captioner.options import DecodingOptions
-from captioner.run import DataConfig, build
+from captioner.run import build
 from captioner.settings import TrainingConfig
+from captioner.splits import DataConfig
 from captioner.tokenizer import tokenize
 from captioner.training import fit
 from captioner.vocabulary import Vocabulary

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from captioner.data import CaptionDataset
 from captioner.errors import CaptionerError
-from captioner.run import DataConfig, read_splits
+from captioner.splits import DataConfig, read_splits
 
 ROW = "row.json"
 

@@ -15,8 +15,9 @@ import torch
 from captioner.data import CaptionDataset
 from captioner.model import ModelConfig
 from captioner.recipes import RECIPES
-from captioner.run import DataConfig, build
+from captioner.run import build
 from captioner.settings import TrainingConfig
+from captioner.splits import DataConfig
 from captioner.training import fit
 
 SIZES = dict.fromkeys(("annotation_dim", "embedding_dim", "hidden_dim", "attention_dim"), 256)

@@ -2,56 +2,32 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from captioner.assembly import new_model
 from captioner.compiling import check_compiler
-from captioner.data import CaptionDataset, make_dataset, read_dataset
+from captioner.data import CaptionDataset
 from captioner.devices import choose_device
-from captioner.errors import CaptionerError, CheckpointError, DataError, counted
+from captioner.errors import CaptionerError, CheckpointError, counted
 from captioner.idle import idle_settings
 from captioner.journal import check_tensorboard
-from captioner.layouts.prepared import refuse
 from captioner.model import Captioner, ModelConfig
-from captioner.options import add_options, from_arguments, option
+from captioner.options import add_options, from_arguments
 from captioner.phases import plan
 from captioner.preflight import fingerprint, settle
-from captioner.prepare import LAYOUTS, read_layout
-from captioner.readable import leave_out_unreadable
 from captioner.recipes import ABOUT, RECIPES
 from captioner.resuming import check_state, has_state
 from captioner.runfile import RUN, changed_since, check_vocabulary, read_run, write_run
 from captioner.settings import TrainingConfig
+from captioner.splits import DataConfig, leave_out, read_splits
 from captioner.tokenizer import tokenize
 from captioner.training import fit
 from captioner.vocabulary import build_vocabulary
 from captioner.world import World, join
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What it is trained on: captions files with a folder of images, or a layout as downloaded."""
-
-    train_annotations: str = option("", "COCO captions JSON of the training split")
-    validation_annotations: str = option("", "COCO captions JSON of the validation split")
-    images: str = option(
-        "", "folder of the pictures; with --data needed only where they aren't beside the captions"
-    )
-    data: str = option("", "instead of these: a data set in its original layout", LAYOUTS)
-    root: str = option("", "folder of that data set, or its one file of captions")
-    min_count: int = option(5, "how often a word must be seen to be learnt")
-    pretrained: bool = option(True, "start the backbone from ImageNet weights")
-    backbone_weights: str = option("", "file of backbone weights to start from")
-
-    def anywhere(self) -> "DataConfig":
-        """The same with whole paths: a run can be resumed from another folder."""
-        names = ("train_annotations", "validation_annotations", "images", "root")
-        given = [name for name in (*names, "backbone_weights") if getattr(self, name)]
-        return replace(self, **{name: str(Path(getattr(self, name)).resolve()) for name in given})
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -107,115 +83,58 @@ def train(
     if training.tensorboard:
         check_tensorboard()
     world = join(device)
-    say = _speaker(world)
     for note in notes:
-        say(note)
+        world.say(note)
     folder = Path(training.output) / "training"
     # Whether there is a state decides what is built: a run without one begins from the beginning.
-    going_on = resume and has_state(folder)
-    if resume and not going_on:
-        say("stopped before its first saved state: it starts again")
-    if not resume and (folder / RUN).exists():
-        raise CheckpointError(
-            f"{training.output!r} holds a run already; "
-            f"go on with --resume {training.output}, or give another --output"
-        )
+    going_on = _goes_on(folder, resume, world)
     train_set, validation_set = read_splits(data, world)
     # Random weights are a function of the seed too.
     torch.manual_seed(training.seed)
     # In going on all weights come from the state: those it began with are not asked for again.
     begun = replace(data, pretrained=False, backbone_weights="") if going_on else data
     captioner = build(begun, model, train_set)
-    say(_summary(captioner, train_set, validation_set))
+    world.say(_summary(captioner, train_set, validation_set))
     if resume:
         check_vocabulary(folder, captioner.vocabulary)
     else:
         training, told = settle(captioner, train_set, validation_set, training, world)
-        say("\n".join(told))
+        world.say("\n".join(told))
     if going_on:
         made_from = fingerprint(train_set, validation_set, training, world)
         check_state(folder, made_from, captioner)
         for change in changed_since(folder):
-            say(change)
+            world.say(change)
     if dry_run:
         return 0
-    train_set, validation_set = _readable(train_set, validation_set, training, world)
+    train_set, validation_set = leave_out(train_set, validation_set, training, world)
     if not resume and not world.rank:
         configs = {"data": data.anywhere(), "model": model, "training": training.anywhere()}
         write_run(folder, captioner.vocabulary, configs)
     position = fit(captioner, train_set, validation_set, training, resume=going_on)
     if position.phase < len(plan(training)):
-        say(f"stopped; go on with --resume {training.output}")
+        world.say(f"stopped; go on with --resume {training.output}")
         return 130
-    say(
+    world.say(
         f"done: {training.output} holds the best checkpoint, with a validation CIDEr of "
         f"{position.best:.2f}"
     )
     return 0
 
 
-_ANNOTATIONS = ("train_annotations", "validation_annotations")
-
-
-def read_splits(
-    data: DataConfig, world: World | None = None
-) -> tuple[CaptionDataset, CaptionDataset]:
-    """Reads the training and the validation split.
-
-    Args:
-        world: of these processes the first says what there is to say; none: this one is alone.
-
-    Raises:
-        CaptionerError: a file is missing or malformed, or the splits share a picture.
-        ValueError: neither way of giving the data is complete, or the two are mixed.
-    """
-    read = _read_layout if data.data else _read_files
-    return read(data, _speaker(world or World()))
-
-
-def _read_layout(
-    data: DataConfig, say: Callable[[str], None]
-) -> tuple[CaptionDataset, CaptionDataset]:
-    beside = _flags(name for name in _ANNOTATIONS if getattr(data, name))
-    if beside:
-        raise ValueError(f"--data {data.data} finds the captions itself: leave out {beside}")
-    if not data.root:
-        raise ValueError(f"--data {data.data} needs --root, the folder of that data set")
-    prepared = read_layout(data.data, data.root, images=data.images or None)
-    for note in prepared.notes:
-        say(note)
-    validation = "val" if "val" in prepared.splits else "dev"
-    absent = [name for name in ("train", validation) if name not in prepared.splits]
-    if absent:
-        raise DataError(f"{data.root!r} has no pictures of the split {absent[0]!r}")
-    return tuple(
-        make_dataset(prepared.splits[name], prepared.images, name) for name in ("train", validation)
-    )
-
-
-def _read_files(
-    data: DataConfig, say: Callable[[str], None]
-) -> tuple[CaptionDataset, CaptionDataset]:
-    missing = _flags(name for name in (*_ANNOTATIONS, "images") if not getattr(data, name))
-    if missing:
-        raise ValueError(f"give {missing}, or --data and --root")
-    files = [Path(data.train_annotations), Path(data.validation_annotations)]
-    train_set, validation_set = (read_dataset(file, Path(data.images)) for file in files)
-    # The same file twice is no slip: whether a model can learn a few pictures by heart.
-    if files[0].resolve() == files[1].resolve():
-        say(
-            f"training and validation are the same pictures: scores on {files[0]} tell what it "
-            "learns by heart"
-        )
-    else:
-        learnt = {picture.path for picture in train_set.pictures}
-        shared = [p.path for p in validation_set.pictures if p.path in learnt]
-        refuse(f"pictures in both {files[0]} and {files[1]}", shared)
-    return train_set, validation_set
-
-
-def _flags(names: Iterable[str]) -> str:
-    return ", ".join("--" + name.replace("_", "-") for name in names)
+def _goes_on(folder: Path, resume: bool, world: World) -> bool:
+    """Whether there is a state to go on from; refuses to begin where a run is already."""
+    if not resume:
+        if (folder / RUN).exists():
+            run = str(folder.parent)
+            raise CheckpointError(
+                f"{run!r} holds a run already; go on with --resume {run}, or give another --output"
+            )
+        return False
+    if has_state(folder):
+        return True
+    world.say("stopped before its first saved state: it starts again")
+    return False
 
 
 def build(data: DataConfig, config: ModelConfig, train_set: CaptionDataset) -> Captioner:
@@ -227,32 +146,6 @@ def build(data: DataConfig, config: ModelConfig, train_set: CaptionDataset) -> C
         pretrained=data.pretrained,
         backbone_weights=Path(data.backbone_weights) if data.backbone_weights else None,
     )
-
-
-def _readable(
-    train_set: CaptionDataset,
-    validation_set: CaptionDataset,
-    training: TrainingConfig,
-    world: World,
-) -> tuple[CaptionDataset, CaptionDataset]:
-    cache, say = Path(training.cache).expanduser(), _speaker(world)
-    kept = []
-    for name, split in (("training", train_set), ("validation", validation_set)):
-        for turn in (0, 1):  # the first process looks at the files, the others learn of it
-            if min(world.rank, 1) == turn:
-                left, note = leave_out_unreadable(
-                    split, name, most=training.max_bad_images, cache=cache
-                )
-            world.wait()
-        if note:
-            say(note)
-        kept.append(left)
-    return tuple(kept)
-
-
-def _speaker(world: World) -> Callable[[str], None]:
-    """Says something on stderr, in the first process alone."""
-    return lambda text: None if world.rank else print(text, file=sys.stderr)
 
 
 def _summary(model: Captioner, train_set: CaptionDataset, validation_set: CaptionDataset) -> str:

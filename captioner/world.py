@@ -7,6 +7,7 @@ when captions differ in length.
 """
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,10 +68,18 @@ class World:
         """Whether it is so for any process; all come to the same answer."""
         return any(self.gather(own))
 
+    def say(self, text: str) -> None:
+        """Says something to people, once."""
+        if not self.rank:
+            print(text, file=sys.stderr)
+
     def wait(self) -> None:
         """Until all have come here."""
         if self.size > 1:
             distributed.barrier()
+
+
+ALONE = World()
 
 
 def join(device: torch.device) -> World:

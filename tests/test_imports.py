@@ -34,7 +34,7 @@ LAYERS = [
     "assembly",
     "checkpoint evaluation results examples journal readable",
     "objectives resuming validation preflight runfile",
-    "card learning compiling idle",
+    "card learning compiling idle splits",
     "training",
     "run explain walk animation",
     "doubt verdict",

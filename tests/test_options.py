@@ -5,7 +5,7 @@ import pytest
 
 from captioner.model import ModelConfig
 from captioner.options import DecodingOptions, add_options, check_bounds, from_arguments, option
-from captioner.run import DataConfig
+from captioner.splits import DataConfig
 from captioner.training import TrainingConfig
 
 

@@ -20,8 +20,9 @@ from captioner.layouts.prepared import Prepared
 from captioner.model import ModelConfig
 from captioner.prepare import LAYOUTS
 from captioner.recipes import ABOUT, RECIPES
-from captioner.run import DataConfig, main, read_splits
+from captioner.run import main
 from captioner.settings import TrainingConfig
+from captioner.splits import DataConfig, read_splits
 from captioner.world import World
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,6 +20,7 @@ from made_viewers import made_viewers  # noqa: F401 (a fixture)
 from PIL import Image, ImageDraw
 
 from captioner.assembly import new_model
+from captioner.data import read_dataset
 from captioner.errors import DataError
 from captioner.model import ModelConfig
 from captioner.prepare import prepare
@@ -65,6 +66,21 @@ def drawn_pictures(tmp_path):
     file = tmp_path / "captions.json"
     file.write_text(json.dumps({"images": images, "annotations": annotations}))
     return file, tmp_path, captions
+
+
+@pytest.fixture
+def uneven(drawn_pictures):
+    """The drawn pictures with one to three captions each, of two to twelve words."""
+    file, folder, _ = drawn_pictures
+    content = json.loads(file.read_text())
+    words = "a red circle and two blue square in the grey of it".split()
+    content["annotations"] = [
+        {"id": 10 * i + k, "image_id": i, "caption": " ".join(words[k : 3 + (5 * i + k) % 10 + k])}
+        for i in range(1, 9)
+        for k in range(1 + i % 3)
+    ]
+    file.write_text(json.dumps(content))
+    return read_dataset(file, folder)
 
 
 @pytest.fixture(scope="session")

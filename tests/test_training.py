@@ -278,21 +278,6 @@ def test_epochs_that_are_trained_again_are_written_down_once(drawn_pictures, tmp
     assert [line["epoch"] for line in metrics(tmp_path)] == [1, 2, 3]
 
 
-@pytest.fixture
-def uneven(drawn_pictures):
-    """The drawn pictures with one to three captions each, of two to twelve words."""
-    file, folder, _ = drawn_pictures
-    content = json.loads(file.read_text())
-    words = "a red circle and two blue square in the grey of it".split()
-    content["annotations"] = [
-        {"id": 10 * i + k, "image_id": i, "caption": " ".join(words[k : 3 + (5 * i + k) % 10 + k])}
-        for i in range(1, 9)
-        for k in range(1 + i % 3)
-    ]
-    file.write_text(json.dumps(content))
-    return read_dataset(file, folder)
-
-
 def gradient(dataset, folder, **changes):
     """The gradient of the first step, in float64."""
     model = fresh_model(dataset)

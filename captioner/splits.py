@@ -74,6 +74,8 @@ def _read_files(data: DataConfig, world: World) -> tuple[CaptionDataset, Caption
     missing = _flags(name for name in (*_ANNOTATIONS, "images") if not getattr(data, name))
     if missing:
         raise ValueError(f"give {missing}, or --data and --root")
+    if data.root:
+        raise ValueError("--root is the folder of a data set that --data names: leave it out")
     files = [Path(data.train_annotations), Path(data.validation_annotations)]
     train_set, validation_set = (read_dataset(file, Path(data.images)) for file in files)
     # The same file twice is no slip: whether a model can learn a few pictures by heart.

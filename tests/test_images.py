@@ -12,6 +12,7 @@ from PIL import Image
 from captioner.errors import ImageError
 from captioner.geometry import INTERPOLATIONS, PAD_COLOUR, RESIZES, Geometry, fit_image
 from captioner.images import MAX_PIXELS, TOO_LARGE, find_images, load_image
+from captioner.layouts.files import upright_size
 
 ORIENTATION = 0x0112
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -73,6 +74,7 @@ def test_a_broken_exif_block_shows_the_photo_as_stored(tmp_path, exif):
     assert np.array_equal(np.asarray(load_image(path)), noise(7, 5))
     jpeg = tmp_path / "photo.jpg"
     Image.new("RGB", (7, 5), RED).save(jpeg, exif=b"Exif\0\0" + exif)
+    assert upright_size(path) == upright_size(jpeg) == (7, 5)
     assert load_image(jpeg).size == (7, 5)
 
 

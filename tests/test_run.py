@@ -524,6 +524,9 @@ def test_a_second_run_does_not_overwrite_the_first(flags, capsys):
     assert "holds a run already; go on with --resume" in capsys.readouterr().err
 
 
+GIVEN = ["--train-annotations", "one.json", "--validation-annotations", "two.json"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -537,6 +540,10 @@ def test_a_second_run_does_not_overwrite_the_first(flags, capsys):
         (
             ["--data", "coco", "--root", "there", "--train-annotations", "here"],
             "--data coco finds the captions itself: leave out --train-annotations",
+        ),
+        (
+            [*GIVEN, "--images", "here", "--root", "there"],
+            "--root is the folder of a data set that --data names: leave it out",
         ),
         (["--resume", "nowhere"], "there is no run to resume in 'nowhere'"),
         (["--epochs", "0"], "there is no epoch to train: give --epochs at least 1"),

@@ -3,7 +3,9 @@
 Knows nothing of any one layout.
 """
 
+import contextlib
 import os
+import warnings
 from collections.abc import Container, Sequence
 from pathlib import Path
 
@@ -63,9 +65,11 @@ def upright_size(path: Path) -> tuple[int, int]:
 
     # About 0.1 ms a picture; threads only make it slower, as Python does most of the work.
     try:
-        with Image.open(path) as picture:
-            size = picture.size
-            turned = picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
+            size, turned = picture.size, False
+            # A picture is no worse for a broken EXIF block: `images` takes it as it lies.
+            with contextlib.suppress(Exception):
+                turned = picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     # On a damaged file Pillow's plugins raise nearly anything.
     except Exception as error:
         raise ImageError(f"can't read the picture {path}: {error}") from error

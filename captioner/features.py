@@ -121,11 +121,10 @@ def open_features(
     if cache is None:
         return LiveFeatures(encoder, paths, dtype, most)
     labels = {False: label} | ({True: f"{label}, mirrored"} if mirrored else {})
-    for turn in (0, 1):  # the first process makes the files, the others find them
-        if min(world.rank, 1) == turn:
-            files = [
-                cached_features(encoder, paths, cache, dtype=dtype, label=text, mirrored=side)
-                for side, text in labels.items()
-            ]
-        world.wait()
+    files = world.in_turn(
+        lambda: [
+            cached_features(encoder, paths, cache, dtype=dtype, label=text, mirrored=side)
+            for side, text in labels.items()
+        ]
+    )
     return CachedFeatures(files, next(encoder.parameters()).device)

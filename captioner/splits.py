@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from captioner.data import CaptionDataset, make_dataset, read_dataset
@@ -108,12 +109,10 @@ def leave_out(
     """
     cache, kept = Path(training.cache).expanduser(), []
     for name, split in (("training", train_set), ("validation", validation_set)):
-        for turn in (0, 1):  # the first process looks at the files, the others learn of it
-            if min(world.rank, 1) == turn:
-                left, note = leave_out_unreadable(
-                    split, name, most=training.max_bad_images, cache=cache
-                )
-            world.wait()
+        # The first process looks at the files, the others learn of it.
+        left, note = world.in_turn(
+            partial(leave_out_unreadable, split, name, most=training.max_bad_images, cache=cache)
+        )
         if note:
             world.say(note)
         kept.append(left)

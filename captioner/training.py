@@ -1,7 +1,6 @@
 """Trains a captioner, phase after phase, and keeps the best: validates, stores, stops, goes on."""
 
 import math
-import sys
 import threading
 import time
 from contextlib import closing
@@ -142,15 +141,10 @@ class Run:
         self._store()
 
     def _resume(self) -> None:
-        for turn in (
-            0,
-            1,
-        ):  # the first process puts a broken one aside, the others see the good one
-            if min(self.world.rank, 1) == turn:
-                state = read_state(self.folder, self.made_from)
-            self.world.wait()
-        if state.note and not self.world.rank:
-            print(state.note, file=sys.stderr)
+        # The first process puts a broken state aside, the others find it so.
+        state = self.world.in_turn(lambda: read_state(self.folder, self.made_from))
+        if state.note:
+            self.world.say(state.note)
         self.position = state.position
         # Before the features: they must come from the very weights that the run had.
         put_back_model(state, self.model)

@@ -8,7 +8,7 @@ when captions differ in length.
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -72,6 +72,14 @@ class World:
         """Says something to people, once."""
         if not self.rank:
             print(text, file=sys.stderr)
+
+    def in_turn(self, do: Callable[[], Item]) -> Item:
+        """What `do` gives: the first process does it before the others, who find its files."""
+        for turn in (0, 1):
+            if min(self.rank, 1) == turn:
+                given = do()
+            self.wait()
+        return given
 
     def wait(self) -> None:
         """Until all have come here."""

@@ -97,6 +97,8 @@ class Run:
         else:
             torch.manual_seed(self.config.seed + self.world.rank)
             self._begin()
+            # Whatever else the run leaves, a state is there before it: see `has_state`.
+            self._store()
         stopped = False
         while self.position.phase < len(self.phases) and not stopped:
             if self._phase_is_over():

@@ -20,7 +20,7 @@ from captioner.learning import Learner
 from captioner.options import DecodingOptions
 from captioner.pixels import read_pixels
 from captioner.preflight import choose_precision
-from captioner.resuming import BEFORE, STATE, store
+from captioner.resuming import BEFORE, STATE, has_state, store
 from captioner.scoring import score
 from captioner.settings import TrainingConfig
 from captioner.tokenizer import tokenize
@@ -349,6 +349,27 @@ def test_it_trains_in_a_thread_too(drawn_pictures, tmp_path):
     thread.start()
     thread.join()
     assert ends[0].phase == 1
+
+
+def test_a_run_killed_after_its_first_checkpoint_goes_on_from_the_state_before_it(
+    drawn_pictures, tmp_path, monkeypatch
+):
+    dataset = read_dataset(*drawn_pictures[:2])
+
+    class Killed(BaseException):
+        pass
+
+    def die(*arguments, **figures):
+        raise Killed
+
+    settings = config(tmp_path, epochs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr("captioner.training.Journal.epoch", die)
+        with pytest.raises(Killed):
+            fit(fresh_model(dataset), dataset, dataset, settings)
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    assert has_state(tmp_path / "run" / "training")
+    assert fit(fresh_model(dataset), dataset, dataset, settings, resume=True).phase == 1
 
 
 def test_the_best_epoch_is_the_one_that_is_kept(drawn_pictures, tmp_path, monkeypatch):
